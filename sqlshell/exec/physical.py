@@ -1,0 +1,52 @@
+"""Plan nodes that only the planner makes. Everything else the logical nodes say already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sqlshell.expr.expr import Column
+from sqlshell.plan.logical import Named, Plan
+
+
+@dataclass(frozen=True)
+class ExchangeRead(Plan):
+    """The rows an upstream stage sent to this task (its partition, or all of them when broadcast)."""
+
+    stage: int
+    columns: tuple[Column, ...]
+
+    @property
+    def output(self) -> tuple[Column, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True)
+class PartialAggregate(Plan):
+    """The first phase of an Aggregate: one row per group and task. `states[i]` are the state columns of `aggs[i]`."""
+
+    child_fields: ClassVar = ("input",)
+    expr_fields: ClassVar = ("keys", "aggs")
+    input: Plan
+    keys: tuple[Named, ...]
+    aggs: tuple[Named, ...]
+    states: tuple[tuple[Column, ...], ...]
+
+    @property
+    def output(self) -> tuple[Column, ...]:
+        return tuple(k.column for k in self.keys) + tuple(c for s in self.states for c in s)
+
+
+@dataclass(frozen=True)
+class FinalAggregate(Plan):
+    """The second phase: merges states of equal keys. `aggs` are the original calls, for their `merge` and `final`."""
+
+    child_fields: ClassVar = ("input",)
+    input: Plan
+    keys: tuple[Column, ...]
+    aggs: tuple[Named, ...]
+    states: tuple[tuple[Column, ...], ...]
+
+    @property
+    def output(self) -> tuple[Column, ...]:
+        return self.keys + tuple(a.column for a in self.aggs)
