@@ -1,0 +1,93 @@
+"""What the binder needs from its surroundings, as protocols and plain values.
+
+The session implements `BindContext`; tests implement it over in-memory schemas. Nothing here knows files,
+processes or sqlglot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sqlshell.errors import Span
+    from sqlshell.plan.logical import Plan
+    from sqlshell.storage.source import MemorySource, Source
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """A pinned table version: `kind` is "version" (value: int or tag text) or "timestamp" (naive UTC)."""
+
+    kind: str
+    value: int | str | datetime
+
+
+@dataclass(frozen=True)
+class ViewDefinition:
+    """A view as stored: its query text is bound anew at every use.
+
+    `columns` renames the output when the view was created with a column list. `key` identifies the view in the
+    cycle guard (its full name).
+    """
+
+    key: str
+    text: str
+    columns: tuple[str, ...] = ()
+    dialect: str = "spark"
+
+
+class SettingsView(Protocol):
+    """The part of `config.Settings` the binder reads."""
+
+    def get(self, key: str) -> Any:
+        """The value of a setting, its default when unset."""
+        ...
+
+
+class BindContext(Protocol):
+    """What a session hands the binder."""
+
+    @property
+    def settings(self) -> SettingsView: ...
+
+    @property
+    def now(self) -> datetime:
+        """The instant of the statement (naive UTC): every `now()` of one statement is this."""
+        ...
+
+    @property
+    def current_schema(self) -> str: ...
+
+    @property
+    def current_user(self) -> str: ...
+
+    def resolve_relation(
+        self, name: tuple[str, ...], span: Span | None, version: TableVersion | None
+    ) -> Source | MemorySource | ViewDefinition:
+        """The table or view called `name`; raises TABLE_OR_VIEW_NOT_FOUND with did-you-mean."""
+        ...
+
+    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
+        """The files at `uri` as a source; the format is guessed when None."""
+        ...
+
+    def parse_query(self, text: str, dialect: str) -> Any:
+        """The AST of a view's stored query (`parser.parse.parse_statement(...).ast`)."""
+        ...
+
+
+@dataclass(frozen=True)
+class BoundQuery:
+    """A bound query: `names[i]` is what people call `plan.output[i]` (duplicates allowed)."""
+
+    plan: Plan
+    names: tuple[str, ...]
+
+
+def names_of(columns: Iterable[Any]) -> tuple[str, ...]:
+    """The display names of columns."""
+    return tuple(c.name for c in columns)
