@@ -1,0 +1,164 @@
+"""What travels between scheduler and workers: frozen, small, picklable values.
+
+A task is idempotent: it can be run again anywhere. A plan fragment is shipped once per stage and worker; a
+TaskSpec carries only what differs between the tasks of a stage. Failure kinds stay typed end to end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlshell.errors import Error
+
+
+@dataclass(frozen=True)
+class Split:
+    """A piece of one file of a scan: `file` indexes `Source.files` (or `MemorySource.paths`).
+
+    `start` and `end` are byte offsets into the file, `end` None for its end. A Parquet row group belongs to the
+    split that holds the middle byte of the row group; other formats are only ever split into whole files.
+    """
+
+    file: int
+    start: int = 0
+    end: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        return self.start == 0 and self.end is None
+
+
+@dataclass(frozen=True)
+class TaskInput:
+    """What one task reads.
+
+    `splits[i]` belongs to the i-th Scan met by `plan.walk()` (parents first, left to right); None is every file
+    of it. `splits` is empty when every scan reads everything (solo). `exchange_paths[stage]` are Arrow IPC
+    files holding this task's rows of that stage, columns `c{id}` in the stage's output order; no path means
+    no rows. A Values node is read by every task: the planner keeps it where that is right.
+    """
+
+    splits: tuple[tuple[Split, ...] | None, ...] = ()
+    exchange_paths: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    partition: int = 0
+    num_partitions: int = 1
+    settings: Any = None
+    deterministic: bool = False
+
+
+class FailureKind(Enum):
+    """Why a task failed; the value says whether the scheduler may run the task again."""
+
+    USER = "user"
+    INPUT_CORRUPT = "input_corrupt"
+    OOM = "oom"
+    DISK_FULL = "disk_full"
+    WORKER_LOST = "worker_lost"
+    FETCH_FAILED = "fetch_failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+    @property
+    def retryable(self) -> bool:
+        return self in {FailureKind.WORKER_LOST, FailureKind.FETCH_FAILED}
+
+
+@dataclass(frozen=True)
+class PartitionRef:
+    """One file of a stage's output: rows of `task` meant for `partition`. `rows` is None where nobody counted."""
+
+    stage: int
+    task: int
+    partition: int
+    path: str
+    bytes: int
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """Where and how a task writes.
+
+    `kind`: `result` (final rows in edge form, inline when small), `hash` (file per partition of `keys`),
+    `range` (file per partition of the first of `keys` cut at `bounds`), `whole` (one file).
+    `directory` belongs to this attempt alone; `overflow` is the disk directory used once `shm_budget` bytes
+    do not fit.
+    """
+
+    kind: str
+    directory: str
+    partitions: int = 1
+    keys: tuple[int, ...] = ()
+    compress: bool = False
+    bounds: tuple[Any, ...] = ()
+    descending: bool = False
+    nulls_first: bool = True
+    sample: int | None = None
+    inline_cells: int = 0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A failure to inject, in tests: at `point` of that attempt do `action`."""
+
+    stage: int
+    partition: int
+    attempt: int
+    point: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A pickled (plan, output columns) pair, known to workers by `key`."""
+
+    key: tuple[int, int, int]
+    payload: bytes = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One attempt of one task. `slot` is `solo` (one process, all cores) or `pool`."""
+
+    query: int
+    stage: int
+    partition: int
+    attempt: int
+    slot: str
+    fragment: Fragment
+    input: TaskInput
+    output: OutputSpec
+    env: tuple[tuple[str, str], ...] = ()
+    alone: bool = False
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def id(self) -> tuple[int, int, int, int]:
+        return (self.query, self.stage, self.partition, self.attempt)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A typed failure; `lost` is the (stage, task) whose output was missing, for FETCH_FAILED."""
+
+    kind: FailureKind
+    error: Error
+    lost: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What a worker answers: the manifest of its outputs, or a failure. Never bulk data."""
+
+    outputs: tuple[PartitionRef, ...] = ()
+    rows: int | None = None
+    inline: tuple[tuple[Any, ...], ...] | None = None
+    sample: tuple[Any, ...] = ()
+    seconds: float = 0.0
+    failure: Failure | None = None
