@@ -61,6 +61,10 @@ class Node:
         """Every node of class `kind` in this tree."""
         return [n for n in self.walk() if isinstance(n, kind)]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Derived facts cached on a node stay out of pickles."""
+        return {k: v for k, v in self.__dict__.items() if k in self.__dataclass_fields__}  # type: ignore[attr-defined]
+
 
 def map_tuple(items: tuple[Any, ...], f: Callable[[Any], Any]) -> tuple[Any, ...]:
     """`f` over a tuple; the same tuple object when nothing changed."""
