@@ -387,11 +387,7 @@ def sum_type(types: Types, args: tuple[Any, ...] = ()) -> SqlType:
         return BIGINT
     if isinstance(t, Decimal):
         return _capped(t.precision + 10, t.scale)
-    if isinstance(t, YearMonthInterval):
-        return YEAR_MONTH
-    if isinstance(t, DayTimeInterval):
-        return DAY_TIME
-    return DOUBLE
+    return t if isinstance(t, Interval) else DOUBLE
 
 
 def avg_type(types: Types, args: tuple[Any, ...] = ()) -> SqlType:
@@ -400,7 +396,7 @@ def avg_type(types: Types, args: tuple[Any, ...] = ()) -> SqlType:
     if isinstance(t, Decimal):
         return _capped(t.precision + 4, t.scale + 4)
     if isinstance(t, Interval):
-        return sum_type(types)
+        return YEAR_MONTH if isinstance(t, YearMonthInterval) else DAY_TIME
     return DOUBLE
 
 
