@@ -1,0 +1,150 @@
+"""What a statement gives back: plain rows (commands, literals) or Arrow IPC files written by workers.
+
+Plain rows need no Arrow at all; IPC files are memory-mapped and read when asked for. Either way `fields` names and
+types the columns, `rows()` gives Python tuples and `arrow()` a table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlshell import types as t
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pyarrow as pa
+
+BATCH_ROWS = 8192
+
+
+class Result:
+    """Rows of one statement. `message` is what a command says instead of rows; `warnings` go to stderr.
+
+    Attributes: `fields` (tuple of Field, one per column), `row_count` (int), `is_query` (whether there are
+    columns to fetch). Files behind a result are removed by `close()`.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[t.Field],
+        rows: Sequence[tuple[Any, ...]] | None = None,
+        *,
+        paths: Sequence[str] = (),
+        row_count: int | None = None,
+        message: str | None = None,
+        warnings: Sequence[str] = (),
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self.fields = tuple(fields)
+        self.message = message
+        self.warnings = tuple(warnings)
+        self._rows = rows
+        self._paths = tuple(paths)
+        self._on_close = on_close
+        self.row_count = len(rows) if rows is not None else row_count or 0
+
+    @property
+    def is_query(self) -> bool:
+        """Whether the statement has a row set (even an empty one)."""
+        return bool(self.fields)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names, duplicates allowed."""
+        return tuple(f.name for f in self.fields)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The rows as Python tuples: str, int, float, Decimal, date, datetime, list, dict (map, struct) ..."""
+        if self._rows is not None:
+            yield from self._rows
+            return
+        for batch in self.batches():
+            columns = [python_values(c, f.type) for c, f in zip(batch.columns, self.fields, strict=True)]
+            yield from zip(*columns, strict=True)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows as Arrow record batches under the real Arrow types of `fields`."""
+        import pyarrow as pa
+
+        from sqlshell.types_arrow import result_column
+
+        schema = self.arrow_schema()
+        if self._rows is not None:
+            if self._rows:
+                yield self._from_rows(schema)
+            return
+        for path in self._paths:
+            with pa.memory_map(path) as source, pa.ipc.open_file(source) as reader:
+                for i in range(reader.num_record_batches):
+                    batch = reader.get_batch(i)
+                    arrays = [result_column(a, f.type) for a, f in zip(batch.columns, self.fields, strict=True)]
+                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def arrow(self) -> pa.Table:
+        """All rows as one Arrow table."""
+        import pyarrow as pa
+
+        return pa.Table.from_batches(list(self.batches()), schema=self.arrow_schema())
+
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema of the row set."""
+        import pyarrow as pa
+
+        from sqlshell.types_arrow import to_arrow
+
+        return pa.schema([pa.field(f.name, to_arrow(f.type), f.nullable) for f in self.fields])
+
+    def _from_rows(self, schema: pa.Schema) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        from sqlshell.types_arrow import array_from_python
+
+        assert self._rows is not None
+        columns = list(zip(*self._rows, strict=True))
+        arrays = [array_from_python(c, f.type) for c, f in zip(columns, self.fields, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def close(self) -> None:
+        """Remove the files behind this result; rows not fetched yet are gone."""
+        if self._on_close is not None:
+            callback, self._on_close = self._on_close, None
+            callback()
+        self._paths = ()
+
+
+def python_values(array: pa.Array, sql_type: t.SqlType) -> list[Any]:
+    """Python values of an Arrow column: maps become dicts, day-time intervals timedeltas."""
+    values: list[Any] = array.to_pylist()
+    if _has_map(sql_type):
+        return [_maps_to_dicts(v, sql_type) for v in values]
+    return values
+
+
+def _has_map(s: t.SqlType) -> bool:
+    match s:
+        case t.Map():
+            return True
+        case t.Array():
+            return _has_map(s.element)
+        case t.Struct():
+            return any(_has_map(f.type) for f in s.fields)
+    return False
+
+
+def _maps_to_dicts(value: Any, s: t.SqlType) -> Any:
+    if value is None:
+        return None
+    match s:
+        case t.Map():
+            return {k: _maps_to_dicts(v, s.value) for k, v in value}
+        case t.Array():
+            return [_maps_to_dicts(v, s.element) for v in value]
+        case t.Struct():
+            return {f.name: _maps_to_dicts(value[f.name], f.type) for f in s.fields}
+    return value
+
+
+def command(message: str, warnings: Sequence[str] = ()) -> Result:
+    """The result of a statement without rows."""
+    return Result((), (), message=message, warnings=warnings)

@@ -1,0 +1,190 @@
+"""From a path to a `Source`: which files, which format, which schema. Runs in a worker.
+
+The format comes from the caller, else from the files' names. Schemas come from footers (Parquet, ORC, Arrow), from
+a sample (CSV, JSON) or are fixed (text, binaryFile); `schema` among the options overrides them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
+from sqlshell.storage import uri as uris
+from sqlshell.storage.source import FORMATS, FileInfo, Source
+from sqlshell.types import BIGINT, DATE, DOUBLE, INT, STRING, Field, SqlType, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXTENSIONS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".txt": "text",
+    ".log": "text",
+    ".orc": "orc",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+COMPRESSIONS = (".gz", ".zst", ".bz2")
+
+
+def describe_source(
+    uri: str, format: str | None, options: dict[str, str], schema: Struct | None = None
+) -> Source:
+    """The source at `uri`. Raises PATH_NOT_FOUND, or UNABLE_TO_INFER_FORMAT when no file name tells the format."""
+    paths = uris.expand(uri)
+    options = {k.lower(): v for k, v in options.items()}
+    if not paths:
+        raise AnalysisError(
+            f"'{uri}' holds no data files", condition="UNABLE_TO_INFER_SCHEMA", hint="give a schema"
+        )
+    name = _format(uri, format, paths)
+    root = _partition_root(uri)
+    partitions = [uris.partition_values(root, p) for p in paths] if root else [{} for _ in paths]
+    keys = tuple(partitions[0])
+    for path, values in zip(paths, partitions, strict=True):
+        if tuple(values) != keys:
+            raise AnalysisError(
+                f"partition directories disagree: '{path}' has {list(values)}, others {list(keys)}",
+                condition="CONFLICTING_PARTITION_COLUMN_NAMES",
+            )
+    files = tuple(
+        FileInfo(p, os.path.getsize(p), None, tuple(v.values()), os.path.getmtime(p))
+        for p, v in zip(paths, partitions, strict=True)
+    )
+    base = Source(f"{name}.`{uri}`", name, Struct(()), files, keys, tuple(options.items()))
+    described = _describers()[name](base, schema)
+    return _with_partitions(described, partitions, schema)
+
+
+def _format(uri: str, format: str | None, paths: list[str]) -> str:
+    if format is not None:
+        lowered = {"jsonl": "json", "ndjson": "json", "tsv": "csv", "ipc": "arrow", "txt": "text"}.get(
+            format.lower(), format.lower()
+        )
+        if lowered == "delta":
+            raise NotSupportedError("delta tables are not supported yet")
+        if lowered not in FORMATS:
+            raise AnalysisError(
+                f"unknown format {format}",
+                condition="DATA_SOURCE_NOT_FOUND",
+                hint=did_you_mean(format, FORMATS) or "formats are " + ", ".join(FORMATS),
+            )
+        return lowered
+    known = Counter(f for f in map(_guess, paths) if f)
+    if not known:
+        raise AnalysisError(
+            f"cannot tell the format of '{uri}' from its name",
+            condition="UNABLE_TO_INFER_FORMAT",
+            hint=f"say it: csv.`{uri}` or read_files('{uri}', format => 'csv')",
+        )
+    return known.most_common(1)[0][0]
+
+
+def _guess(path: str) -> str | None:
+    stem, extension = os.path.splitext(path.lower())
+    if extension in COMPRESSIONS:
+        extension = os.path.splitext(stem)[1]
+    return EXTENSIONS.get(extension)
+
+
+def _partition_root(uri: str) -> str | None:
+    """Where `key=value` directories start to count: the directory itself, or before the first glob sign."""
+    path = uris.resolve(uri)
+    if os.path.isdir(path):
+        return path
+    if os.path.isfile(path):
+        return None
+    head = path
+    while any(c in head for c in "*?["):
+        head = os.path.dirname(head)
+    return head
+
+
+def _with_partitions(source: Source, partitions: list[dict[str, str | None]], schema: Struct | None) -> Source:
+    if not source.partition_columns:
+        return source
+    from dataclasses import replace
+
+    data = tuple(f for f in source.schema.fields if f.name not in source.partition_columns)
+    declared = {f.name.lower(): f.type for f in schema.fields} if schema else {}
+    columns = tuple(
+        Field(name, declared.get(name.lower()) or _partition_type([p[name] for p in partitions]))
+        for name in source.partition_columns
+    )
+    return replace(source, schema=Struct(data + columns))
+
+
+def _partition_type(values: list[str | None]) -> SqlType:
+    """Spark's inference for directory values: int, bigint, double, date, else string."""
+    known = [v for v in values if v is not None]
+    for sql_type, test in ((INT, _is_int), (BIGINT, _is_bigint), (DOUBLE, _is_double), (DATE, _is_date)):
+        if known and all(test(v) for v in known):
+            return sql_type
+    return STRING
+
+
+def _is_int(v: str) -> bool:
+    return _is_bigint(v) and -(2**31) <= int(v) < 2**31
+
+
+def _is_bigint(v: str) -> bool:
+    digits = v.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and -(2**63) <= int(v) < 2**63
+
+
+def _is_double(v: str) -> bool:
+    try:
+        float(v)
+    except ValueError:
+        return False
+    return v.strip().lower() not in {"nan", "inf", "infinity", "-inf", "-infinity"}
+
+
+def _is_date(v: str) -> bool:
+    from datetime import date
+
+    try:
+        date.fromisoformat(v)
+    except ValueError:
+        return False
+    return len(v) == 10
+
+
+def _parquet(source: Source, schema: Struct | None) -> Source:
+    from dataclasses import replace
+
+    from sqlshell.storage import parquet
+
+    paths = [f.path for f in source.files]
+    # Row counts and statistics cost one footer a file: past a thousand files a sample must do.
+    files = source.files
+    if len(files) <= 1000:
+        files = tuple(replace(f, rows=parquet.footer(f.path).num_rows) for f in files)
+    return replace(
+        source,
+        files=files,
+        schema=schema or parquet.sql_schema(paths[0]),
+        stats=parquet.column_stats(paths),
+    )
+
+
+def _fixed(*fields: Field) -> Callable[[Source, Struct | None], Source]:
+    def describe(source: Source, schema: Struct | None) -> Source:
+        from dataclasses import replace
+
+        return replace(source, schema=Struct(fields))
+
+    return describe
+
+
+def _describers() -> dict[str, Callable[[Source, Struct | None], Source]]:
+    return {"parquet": _parquet}
