@@ -57,6 +57,8 @@ class Error(Exception):
         self.condition = condition or self.default_condition
         self.span = span
         self.hint = hint
+        self.statement: str | None = None
+        """The statement's text, set by the session; `span` counts from its start."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.message, self.condition, self.span, self.hint))

@@ -1,0 +1,26 @@
+"""Literal values (see `expr.expr.Literal`) as the Python values a result shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import Any
+
+from sqlshell import types as t
+
+
+def python_value(value: Any, s: t.SqlType) -> Any:
+    """A literal's value as `Result.rows` would give it: timestamps with zone, structs and maps as dicts."""
+    if value is None:
+        return None
+    match s:
+        case t.Timestamp():
+            return value.replace(tzinfo=UTC)
+        case t.DayTimeInterval():
+            return timedelta(microseconds=value)
+        case t.Array():
+            return [python_value(v, s.element) for v in value]
+        case t.Struct():
+            return {f.name: python_value(v, f.type) for f, v in zip(s.fields, value, strict=True)}
+        case t.Map():
+            return {python_value(k, s.key): python_value(v, s.value) for k, v in value}
+    return value

@@ -1,0 +1,354 @@
+"""A session: one user's settings, views and workers. All doors (REPL, scripts, connector) call `execute`.
+
+The life of a statement:
+
+1. `parser.script.split` cuts a script; `parser.parse.parse_statement` makes a frozen `Statement`.
+2. Commands (SET, SHOW, CREATE VIEW ...) are answered by `commands.run_command`.
+3. A query is bound (`plan.bind.Binder`): names become column ids and types, everything is checked. sqlglot ends.
+4. `optimizer.driver.optimize` rewrites the plan, rule by rule.
+5. `exec.planner.plan_stages` cuts it into a stage graph; `exec.engine.Engine` runs that on worker processes.
+6. The answer is a `Result`: plain rows, or Arrow IPC files that are mapped when fetched.
+"""
+
+from __future__ import annotations
+
+import getpass
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlshell.config import Settings
+from sqlshell.errors import AnalysisError, Error, InterfaceError, NotSupportedError, did_you_mean
+from sqlshell.expr.expr import Literal
+from sqlshell.plan.context import BoundQuery, TableVersion, ViewDefinition
+from sqlshell.plan.logical import Limit, Plan, Project, Values
+from sqlshell.result import Result
+from sqlshell.storage.source import MemorySource, Source
+from sqlshell.types import Field, Struct, quote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlshell.errors import Span
+    from sqlshell.exec.engine import Engine
+    from sqlshell.exec.stage import StageGraph
+    from sqlshell.expr.expr import Expr
+    from sqlshell.optimizer.driver import Optimized
+    from sqlshell.parser.statement import Query, Statement
+
+DEFAULT_SCHEMA = "default"
+
+Relation = Source | MemorySource | ViewDefinition
+
+
+STORAGE_LEVELS = ("MEMORY_ONLY", "MEMORY_AND_DISK", "DISK_ONLY")
+
+
+@dataclass
+class Cached:
+    """A cached view: where its rows are, or that they are still to be computed (`lazy`)."""
+
+    level: str
+    source: MemorySource | None = None
+    result: Result | None = None
+
+
+@dataclass
+class Timings:
+    """Seconds the last statement spent in each step."""
+
+    parse: float = 0.0
+    bind: float = 0.0
+    optimize: float = 0.0
+    plan: float = 0.0
+    run: float = 0.0
+
+
+class Session:
+    """Executes statements; owns settings, temporary views, registered data and the worker engine.
+
+    `dialect` is how input text is read; `workers` above 1 makes the pool of worker processes the default.
+    Not safe for concurrent statements: use one session per thread (`cancel` may be called from any thread).
+    """
+
+    def __init__(
+        self,
+        *,
+        dialect: str = "spark",
+        workers: int | None = None,
+        settings: Mapping[str, object] | None = None,
+        warm: bool = True,
+    ) -> None:
+        self.settings = Settings()
+        self.dialect = dialect
+        self.views: dict[str, Relation] = {}
+        self.cached: dict[str, Cached] = {}
+        self.timings = Timings()
+        self.warnings: list[str] = []
+        self._engine: Engine | None = None
+        self._closed = False
+        if workers is not None:
+            self.settings.set("sqlshell.workers", str(workers))
+        for key, value in (settings or {}).items():
+            self.settings.set(key, str(value))
+        if warm:
+            self.engine.warm()
+
+    # -- the doors' side
+
+    def execute(self, text: str) -> Result:
+        """Run one statement. Raises an `Error` that knows the statement's text."""
+        if self._closed:
+            raise InterfaceError("the session is closed")
+        self.warnings = []
+        try:
+            return self._execute(text)
+        except Error as e:
+            if e.statement is None:
+                e.statement = text
+            raise
+        except RecursionError:
+            error = AnalysisError(
+                "the statement is nested too deeply",
+                condition="EXPRESSION_NESTING_LIMIT",
+                hint="split it with WITH, or write long AND/OR/UNION chains without parentheses",
+            )
+            error.statement = text
+            raise error from None
+
+    def script(self, text: str) -> Iterator[tuple[str, Result]]:
+        """Run the statements of a script one by one: (statement text, result)."""
+        from sqlshell.parser.script import split
+
+        for chunk in split(text):
+            yield chunk.text, self.execute(chunk.text)
+
+    def cancel(self) -> None:
+        """Stop the running statement, which then raises QUERY_CANCELLED. Safe from other threads and handlers."""
+        if self._engine is not None:
+            self._engine.cancel()
+
+    def close(self) -> None:
+        """Stop the workers and remove every temporary file."""
+        self._closed = True
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The worker engine, made on first use."""
+        if self._engine is None:
+            from sqlshell.exec.engine import Engine
+
+            self._engine = Engine(self.settings)
+        return self._engine
+
+    # -- cached tables
+
+    def cache(self, name: str, level: str, *, lazy: bool) -> None:
+        """CACHE TABLE: keep the view's rows as Arrow IPC files until `uncache`; lazy waits for the first use."""
+        if level not in STORAGE_LEVELS:
+            raise AnalysisError(
+                f"unknown storage level {level}",
+                condition="INVALID_STORAGE_LEVEL",
+                hint="levels are " + ", ".join(STORAGE_LEVELS),
+            )
+        self.cached[name] = Cached(level)
+        if not lazy:
+            self.cached_source(name)
+
+    def cached_source(self, name: str) -> MemorySource:
+        """The rows of a cached view, computed now when they are not there yet."""
+        entry = self.cached.pop(name)  # while it is computed the view itself must be read
+        if entry.source is None:
+            bound = self.bind_text(f"SELECT * FROM {'.'.join(quote_name(p) for p in name.split('.'))}")
+            plan = self.optimize(bound.plan).plan
+            handle = self.engine.store(self.stages(plan), entry.level)
+            schema = Struct(tuple(_fields(bound, plan)))
+            entry.source = MemorySource(name, schema, tuple(handle.paths), handle.rows, handle.size)
+            entry.result = Result((), (), on_close=handle.close)
+        self.cached[name] = entry
+        return entry.source
+
+    def uncache(self, name: str) -> bool:
+        """Forget a cached view's rows; False when it was not cached."""
+        entry = self.cached.pop(name, None)
+        if entry is None:
+            return False
+        if entry.result is not None:
+            entry.result.close()
+        return True
+
+    # -- a statement
+
+    def _execute(self, text: str) -> Result:
+        from sqlshell.parser.parse import parse_statement
+        from sqlshell.parser.statement import Query
+
+        start = time.perf_counter()
+        statement: Statement = parse_statement(text, self.dialect)
+        self.timings = Timings(parse=time.perf_counter() - start)
+        if isinstance(statement, Query):
+            return self.run_query(statement)
+        from sqlshell.commands import run_command
+
+        return run_command(self, statement)
+
+    def run_query(self, query: Query) -> Result:
+        """Bind, optimize and run a query."""
+        bound = self.bind(query)
+        optimized = self.optimize(bound.plan)
+        fields = _fields(bound, optimized.plan)
+        rows = literal_rows(optimized.plan)
+        if rows is not None:
+            return Result(fields, rows, warnings=self.warnings)
+        start = time.perf_counter()
+        graph = self.stages(optimized.plan)
+        self.timings.plan = time.perf_counter() - start
+        start = time.perf_counter()
+        handle = self.engine.run(graph)
+        self.timings.run = time.perf_counter() - start
+        return Result(
+            fields,
+            handle.rows_inline,
+            paths=handle.paths,
+            row_count=handle.rows,
+            warnings=self.warnings,
+            on_close=handle.close,
+        )
+
+    def bind(self, query: Query) -> BoundQuery:
+        """The bound logical plan of a query."""
+        from sqlshell.plan.bind import Binder
+
+        start = time.perf_counter()
+        bound = Binder(StatementContext(self)).bind_query(query.ast, query.text)
+        self.timings.bind = time.perf_counter() - start
+        return bound
+
+    def bind_text(self, text: str) -> BoundQuery:
+        """The bound plan of a stored query."""
+        from sqlshell.parser.parse import parse_statement
+        from sqlshell.parser.statement import Query
+
+        statement = parse_statement(text)
+        assert isinstance(statement, Query)
+        return self.bind(statement)
+
+    def optimize(self, plan: Plan) -> Optimized:
+        """The optimized plan and the trace of effective rules."""
+        from sqlshell.optimizer.driver import OptimizerContext, optimize
+
+        start = time.perf_counter()
+        optimized = optimize(plan, OptimizerContext(settings=self.settings, evaluate=self.evaluate))
+        self.timings.optimize = time.perf_counter() - start
+        return optimized
+
+    def stages(self, plan: Plan) -> StageGraph:
+        """The stage graph of an optimized plan."""
+        from sqlshell.exec.planner import plan_stages
+
+        return plan_stages(plan, self.settings)
+
+    def evaluate(self, exprs: list[Expr]) -> list[Literal]:
+        """Values of constant expressions, computed in a worker."""
+        values = self.engine.call("evaluate", list(exprs), self.settings.snapshot())
+        return [Literal(v, e.type) for v, e in zip(values, exprs, strict=True)]
+
+    def describe_source(
+        self, uri: str, format: str | None, options: dict[str, str], schema: Struct | None = None
+    ) -> Source:
+        """The files at a path, with their schema; looked up in a worker."""
+        source: Source = self.engine.call("describe_source", uri, format, options, schema)
+        return source
+
+
+class StatementContext:
+    """What the binder sees of a session during one statement: one `now`, one look at every relation."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._described: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], Source] = {}
+        self.now = datetime.now(UTC).replace(tzinfo=None)
+        self.settings = session.settings
+        self.current_schema = DEFAULT_SCHEMA
+        self.current_user = getpass.getuser()
+
+    def resolve_relation(
+        self, name: tuple[str, ...], span: Span | None, version: TableVersion | None
+    ) -> Relation:
+        """A temporary view by name, case-insensitively."""
+        if ".".join(name).lower() in self._session.cached:
+            return self._session.cached_source(".".join(name).lower())
+        found = self._session.views.get(".".join(name).lower())
+        if found is None:
+            raise AnalysisError(
+                f"there is no table or view `{'.'.join(name)}`",
+                condition="TABLE_OR_VIEW_NOT_FOUND",
+                span=span,
+                hint=did_you_mean(".".join(name), self._session.views)
+                or "query a file by its path: SELECT * FROM 'data/orders.parquet'",
+            )
+        if version is not None:
+            raise NotSupportedError("only tables have versions; this is a view", span=span)
+        return found
+
+    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
+        """The files at a path; each path is looked at once per statement."""
+        key = (uri, format, tuple(sorted(options.items())))
+        if key not in self._described:
+            self._described[key] = self._session.describe_source(uri, format, options)
+        return self._described[key]
+
+    def parse_query(self, text: str, dialect: str) -> Any:
+        """The AST of a view's stored query."""
+        from sqlshell.parser.parse import parse_statement
+        from sqlshell.parser.statement import Query
+
+        statement = parse_statement(text, dialect)
+        if not isinstance(statement, Query):
+            raise AnalysisError("a view's definition must be a query")
+        return statement.ast
+
+
+def _fields(bound: BoundQuery, plan: Plan) -> list[Field]:
+    """Names come from the bound query; the optimized plan may know better what can be NULL."""
+    return [
+        Field(name, column.type, column.nullable)
+        for name, column in zip(bound.names, plan.output, strict=True)
+    ]
+
+
+def literal_rows(plan: Plan) -> list[tuple[Any, ...]] | None:
+    """The rows of a plan that is only constants, so that `SELECT 1` needs no worker; else None."""
+    if isinstance(plan, Limit):
+        rows = literal_rows(plan.input)
+        if rows is None:
+            return None
+        end = None if plan.count is None else plan.offset + plan.count
+        return rows[plan.offset : end]
+    if isinstance(plan, Values):
+        return _literals(plan.rows)
+    if isinstance(plan, Project) and isinstance(plan.input, Values) and not plan.input.columns:
+        row = tuple(i.expr for i in plan.items)
+        return _literals((row,) * len(plan.input.rows))
+    return None
+
+
+def _literals(rows: tuple[tuple[Expr, ...], ...]) -> list[tuple[Any, ...]] | None:
+    from sqlshell.result_values import python_value
+
+    out = []
+    for row in rows:
+        if not all(isinstance(e, Literal) for e in row):
+            return None
+        out.append(tuple(python_value(e.value, e.type) for e in row if isinstance(e, Literal)))
+    return out
