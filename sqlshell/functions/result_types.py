@@ -191,9 +191,7 @@ def _span_of_units(
     return min(a.start, b.start, key=units.index), max(a.end, b.end, key=units.index)
 
 
-def _complex_type(
-    a: SqlType, b: SqlType, f: Callable[[SqlType, SqlType], SqlType | None]
-) -> SqlType | None:
+def _complex_type(a: SqlType, b: SqlType, f: Callable[[SqlType, SqlType], SqlType | None]) -> SqlType | None:
     if isinstance(a, Array) and isinstance(b, Array):
         element = f(a.element, b.element)
         return None if element is None else Array(element, a.contains_null or b.contains_null)

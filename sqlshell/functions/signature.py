@@ -11,7 +11,7 @@ Classes: `any` (taken as it is), `num`, `integral`, `frac`, `decimal`, `interval
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from re import compile as regex
 
 from sqlshell.errors import InternalError
@@ -164,7 +164,9 @@ class _Parser:
     def take(self, expected: str = "") -> str:
         token = self.peek()
         if not token or (expected and token != expected):
-            raise InternalError(f"bad signature {self.text!r}: {expected or 'more'} expected, {token!r} found")
+            raise InternalError(
+                f"bad signature {self.text!r}: {expected or 'more'} expected, {token!r} found"
+            )
         self.at += 1
         return token
 
@@ -254,7 +256,7 @@ class _Parser:
         return Struct(tuple(fields))
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_signature(text: str) -> tuple[Alternative, ...]:
     """The alternatives of a signature."""
     return _Parser(text).alternatives()
@@ -326,19 +328,32 @@ class Mismatch:
     wanted: tuple[str, ...] = ()
 
 
-def match(sig: str, shapes: tuple[Shape, ...], *, promote_strings: bool) -> Match | Mismatch:
-    """Choose an alternative of `sig` for arguments of these shapes."""
+@dataclass(frozen=True)
+class _Promotion:
+    alone: bool
+    inside: bool
+
+
+def match(
+    sig: str, shapes: tuple[Shape, ...], *, promote_strings: bool = True, promote_inside: bool = False
+) -> Match | Mismatch:
+    """Choose an alternative of `sig` for arguments of these shapes.
+
+    Text gives way to other types where a variable stands alone (`promote_strings`), and inside arrays and maps
+    only with `promote_inside`.
+    """
+    promote = _Promotion(promote_strings, promote_inside)
     alternatives = parse_signature(sig)
     fitting = [(a, p) for a in alternatives if (p := a.expand(len(shapes))) is not None]
     if not fitting:
         return Mismatch(counts=alternatives)
     for exact in (True, False):
         for alternative, patterns in fitting:
-            found = _try(alternative, patterns, shapes, exact=exact, promote_strings=promote_strings)
+            found = _try(alternative, patterns, shapes, exact=exact, promote=promote)
             if found.mismatch is None:
                 return found
     worst = max(
-        (_try(a, p, shapes, exact=False, promote_strings=promote_strings) for a, p in fitting),
+        (_try(a, p, shapes, exact=False, promote=promote) for a, p in fitting),
         key=lambda m: -1 if m.mismatch is None else m.mismatch,
     )
     index = worst.mismatch or 0
@@ -352,10 +367,10 @@ def _try(
     shapes: tuple[Shape, ...],
     *,
     exact: bool,
-    promote_strings: bool,
+    promote: _Promotion,
 ) -> Match:
     m = Match(alternative, patterns, [None] * len(shapes))
-    bound = _bind_variables(patterns, shapes, exact=exact, promote_strings=promote_strings)
+    bound = _bind_variables(patterns, shapes, exact=exact, promote=promote)
     if isinstance(bound, int):
         m.mismatch = bound
         return m
@@ -375,7 +390,7 @@ def _try(
 
 
 def _bind_variables(
-    patterns: tuple[Pattern, ...], shapes: tuple[Shape, ...], *, exact: bool, promote_strings: bool
+    patterns: tuple[Pattern, ...], shapes: tuple[Shape, ...], *, exact: bool, promote: _Promotion
 ) -> dict[str, SqlType] | int:
     """Each variable's type from every argument that mentions it; the index of an argument that has none."""
     found: dict[str, list[SqlType]] = {}
@@ -395,8 +410,8 @@ def _bind_variables(
                 return _first_use(patterns, name)
             out[name] = known[0]
             continue
-        promote = promote_strings and name not in nested
-        common = rt.common_type(types) if promote else rt.common_type_without_strings(types)
+        strings = promote.inside if name in nested else promote.alone
+        common = rt.common_type(types) if strings else rt.common_type_without_strings(types)
         if common is None:
             return _first_use(patterns, name)
         out[name] = common
@@ -511,4 +526,6 @@ def describe(pattern: Pattern) -> str:
         return "a lambda function of " + str(len(pattern.parts) - 1) + " parameters"
     if pattern.kind == "var":
         return "the type of the other arguments"
-    return {"num": "a number", "integral": "an integer", "frac": "a fractional number"}.get(pattern.name, pattern.name)
+    return {"num": "a number", "integral": "an integer", "frac": "a fractional number"}.get(
+        pattern.name, pattern.name
+    )

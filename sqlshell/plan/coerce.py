@@ -75,9 +75,7 @@ def cast_to(expr: Expr, target: SqlType, *, implicit: bool = True, span: Span | 
     return Cast(expr, target, span=span or getattr(expr, "span", None))
 
 
-def cast_explicitly(
-    expr: Expr, target: SqlType, *, safe: bool = False, span: Span | None = None
-) -> Expr:
+def cast_explicitly(expr: Expr, target: SqlType, *, safe: bool = False, span: Span | None = None) -> Expr:
     """CAST or, with `safe`, TRY_CAST as the user wrote it: checked against the ANSI cast matrix."""
     if not can_cast(expr.type, target):
         raise cannot_cast(expr.type, target, span)
@@ -135,7 +133,11 @@ def store_assign(expr: Expr, target: SqlType, *, column: str = "", span: Span | 
 
 def literal_decimal(expr: Expr) -> Decimal | None:
     """The decimal of exactly as many digits as an integer literal has (not for tinyint, as in Spark)."""
-    if isinstance(expr, Literal) and isinstance(expr.type, (SmallInt, Int, BigInt)) and expr.value is not None:
+    if (
+        isinstance(expr, Literal)
+        and isinstance(expr.type, (SmallInt, Int, BigInt))
+        and expr.value is not None
+    ):
         return Decimal(len(str(abs(expr.value))), 0)
     return None
 
