@@ -1,0 +1,59 @@
+"""Statements of other dialects: transpiled to Databricks text, then parsed like any other.
+
+Our own commands (SET, SHOW, EXPLAIN ...) are the same in every dialect and pass as they are.
+"""
+
+from __future__ import annotations
+
+import re
+
+import sqlglot
+from sqlglot.dialects.dialect import Dialects
+from sqlglot.errors import ErrorLevel, TokenError, UnsupportedError
+from sqlglot.errors import ParseError as SqlglotParseError
+
+from sqlshell.errors import InterfaceError, NotSupportedError, ParseError, did_you_mean
+
+_OWN = re.compile(r"\s*(SHOW|SET|RESET|CACHE|UNCACHE|CLEAR|USE|DESCRIBE|DESC|DROP)\b", re.IGNORECASE)
+_EXPLAIN = re.compile(r"\s*EXPLAIN\b(?:\s+(?:EXTENDED|FORMATTED|CODEGEN|COST|ANALYZE|OPTIMIZER|STAGES)\b)?", re.IGNORECASE)
+
+
+def transpile(text: str, dialect: str) -> str:
+    """`text`, read in `dialect`, as Databricks SQL; refuses what has no counterpart, naming it."""
+    names = {d.value for d in Dialects if d.value}
+    if dialect.lower() not in names:
+        raise InterfaceError(f"unknown dialect {dialect!r}", hint=did_you_mean(dialect, names))
+    if _OWN.match(text):
+        return text
+    explain = _EXPLAIN.match(text)
+    head = explain[0] if explain else ""
+    try:
+        found = sqlglot.transpile(
+            text[len(head) :], read=dialect.lower(), write="databricks", unsupported_level=ErrorLevel.RAISE
+        )
+    except UnsupportedError as error:
+        what = str(error).splitlines()[0]
+        raise NotSupportedError(f"the {dialect} statement has no Spark counterpart: {what}", span=(0, len(text))) from None
+    except SqlglotParseError as error:
+        details = error.errors[0] if error.errors else {}
+        near = str(details.get("highlight") or "").strip()
+        raise ParseError(
+            f"Syntax error at or near '{near}' (read as {dialect})", span=_span(text, details, len(head), near)
+        ) from None
+    except TokenError:
+        raise ParseError(f"Syntax error: a literal cannot be read (as {dialect})", span=(0, len(text))) from None
+    if len(found) != 1:
+        raise ParseError("Syntax error: one statement at a time", span=(0, len(text)))
+    return f"{head} {found[0]}" if head else found[0]
+
+
+def _span(text: str, details: dict[str, object], offset: int, near: str) -> tuple[int, int]:
+    """sqlglot's line and column (of a token's end) as offsets into the whole text."""
+    line, col = details.get("line"), details.get("col")
+    if not isinstance(line, int) or not isinstance(col, int):
+        return 0, len(text)
+    start = offset
+    for _ in range(line - 1):
+        start = text.find("\n", start) + 1
+    end = min(start + col, len(text))
+    return max(0, end - max(1, len(near))), end
