@@ -86,9 +86,9 @@ class OutputSpec:
     """Where and how a task writes.
 
     `kind`: `result` (final rows in edge form, inline when small), `hash` (file per partition of `keys`),
-    `range` (file per partition of the first of `keys` cut at `bounds`), `whole` (one file).
-    `directory` belongs to this attempt alone; `overflow` is the disk directory used once `shm_budget` bytes
-    do not fit.
+    `range` (file per partition of the first of `keys` cut at `bounds`), `whole` (one file). `directory`
+    belongs to this attempt alone. `bounded` says that a result surely fits in memory; `sample` names the column
+    whose values a `whole` output reports; `ordered` keeps the order of rows.
     """
 
     kind: str
@@ -100,6 +100,8 @@ class OutputSpec:
     descending: bool = False
     nulls_first: bool = True
     sample: int | None = None
+    ordered: bool = False
+    bounded: bool = False
     inline_cells: int = 0
 
 

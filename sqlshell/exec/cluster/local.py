@@ -1,0 +1,339 @@
+"""Worker processes on this machine: one solo slot (all cores, warm, with a warm spare) and N pool slots.
+
+One dispatcher thread receives; whoever changes the state sends, under one lock. A dead worker costs the task it
+ran and nothing else: its slot is filled again when the next task needs it. Cancel is SIGKILL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+import time
+from collections import deque
+from multiprocessing.connection import wait
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from sqlshell.errors import InterfaceError, OutOfMemoryError, QueryCancelled, WorkerLostError
+from sqlshell.exec import platform
+from sqlshell.exec.cluster.base import Chunk, Done, Event, Started
+from sqlshell.exec.cluster.process import Call, Job, Worker, start_worker
+from sqlshell.exec.task import Failure, FailureKind, TaskResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlshell.exec.exchange import SessionStore
+    from sqlshell.exec.memory import MemoryPlan
+    from sqlshell.exec.task import TaskSpec
+
+SPARE_DELAY = 0.5
+"""Seconds after the solo worker became ready before its spare starts: cold statements keep the cores."""
+
+WATCH_EVERY = 0.5
+OOM_TEXT = ("memory allocation of", "out of memory", "OOM", "oomkill")
+
+
+class LocalCluster:
+    """The Cluster of one session. Nothing starts before `warm()` or the first task."""
+
+    def __init__(self, store: SessionStore, workers: int, memory: MemoryPlan) -> None:
+        self._store = store
+        self._pool_size = workers
+        self._memory = memory
+        self._lock = threading.RLock()
+        self._workers: list[Worker] = []
+        self._buried: list[Worker] = []
+        self._queues: dict[str, deque[Job]] = {"solo": deque(), "pool": deque()}
+        self._calls: deque[Call] = deque()
+        self._numbers = itertools.count()
+        self._call_ids = itertools.count()
+        self._spare_at: float | None = None
+        self._closed = False
+        self._wake_read, self._wake_write = os.pipe()
+        self._dispatcher: threading.Thread | None = None
+
+    # -- what sessions and schedulers use
+
+    def slots(self, kind: str) -> int:
+        return 1 if kind == "solo" else self._pool_size
+
+    def warm(self) -> None:
+        """Start the solo worker in the background."""
+        with self._lock:
+            if not any(w.kind == "solo" for w in self._workers):
+                self._start("solo")
+
+    def submit(self, task: TaskSpec, sink: Callable[[Event], None]) -> None:
+        with self._lock:
+            self._check_open()
+            self._queues[task.slot].append(Job(task, sink))
+            self._dispatch()
+
+    def call(self, name: str, args: tuple[Any, ...]) -> Any:
+        reply: SimpleQueue[tuple[Any, Exception | None]] = SimpleQueue()
+        with self._lock:
+            self._check_open()
+            self._calls.append(Call(next(self._call_ids), name, args, lambda v, e: reply.put((v, e))))
+            self._dispatch()
+        value, error = reply.get()
+        if error is not None:
+            raise error
+        return value
+
+    def cancel(self, query: int) -> None:
+        cancelled = TaskResult(failure=Failure(FailureKind.CANCELLED, QueryCancelled("the query was cancelled")))
+        with self._lock:
+            ended: list[Job] = []
+            for queue in self._queues.values():
+                ended.extend(j for j in queue if j.spec.query == query)
+                kept = [j for j in queue if j.spec.query != query]
+                queue.clear()
+                queue.extend(kept)
+            victims = [w for w in self._workers if w.job is not None and w.job.spec.query == query]
+            for w in victims:
+                platform.kill(w.pid)
+            for w in victims:
+                if w.job is not None:
+                    ended.append(w.job)
+                    w.job = None
+                self._bury(w)
+            self._plan_spare()
+            self._dispatch()
+        for job in ended:
+            job.sink(Done(job.spec.id, cancelled))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            for w in self._workers:
+                platform.kill(w.pid)
+            deliver: list[Callable[[], None]] = []
+            for w in list(self._workers):
+                deliver += self._fail(w, QueryCancelled("the session was closed"), FailureKind.CANCELLED)
+                self._bury(w)
+            calls, self._calls = self._calls, deque()
+            self._wake()
+        for f in deliver:
+            f()
+        for call in calls:
+            call.finish(None, InterfaceError("the session is closed"))
+        if self._dispatcher is not None and self._dispatcher is not threading.current_thread():
+            self._dispatcher.join()
+        self._release_buried()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def pids(self, kind: str | None = None) -> list[int]:
+        """Process ids of live workers (memory measurements, fault tests)."""
+        with self._lock:
+            return [w.pid for w in self._workers if kind in {None, w.kind}]
+
+    # -- starting and feeding workers; all under the lock
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InterfaceError("the session is closed")
+
+    def _start(self, kind: str) -> Worker:
+        number = next(self._numbers)
+        folder = self._store.worker_directory(number)
+        threads = platform.cpu_count()
+        if kind == "pool":
+            threads = max(1, threads // self._pool_size)
+        worker = start_worker(number, kind, threads, folder, self._memory.environment(kind, folder))
+        self._workers.append(worker)
+        if self._dispatcher is None:
+            self._dispatcher = threading.Thread(target=self._receive, name="sqlshell-dispatcher", daemon=True)
+            self._dispatcher.start()
+        self._wake()
+        return worker
+
+    def _dispatch(self) -> None:
+        """Give queued work to idle workers, starting processes for slots that have none."""
+        if self._closed:
+            return
+        while self._calls:
+            worker = self._idle("solo")
+            if worker is None:
+                break
+            self._send_call(worker, self._calls.popleft())
+        for kind, queue in self._queues.items():
+            while queue:
+                worker = self._slot_for(kind, queue[0].spec)
+                if worker is None:
+                    break
+                self._send_task(worker, queue.popleft())
+
+    def _slot_for(self, kind: str, spec: TaskSpec) -> Worker | None:
+        running = [w for w in self._workers if w.kind == kind and w.job is not None]
+        if len(running) >= self.slots(kind):
+            return None
+        if running and (spec.alone or any(w.job and w.job.spec.alone for w in running)):
+            return None
+        return self._idle(kind, spec)
+
+    def _idle(self, kind: str, spec: TaskSpec | None = None) -> Worker | None:
+        """An idle worker, best one that is ready and knows the fragment; a new one when the slots allow."""
+        idle = [w for w in self._workers if w.kind == kind and w.idle]
+        if idle:
+            key = spec.fragment.key if spec is not None else None
+            return max(idle, key=lambda w: (w.ready, key in w.known, -w.number))
+        limit = 2 if kind == "solo" else self._pool_size
+        if sum(w.kind == kind for w in self._workers) >= limit:
+            return None
+        return self._start(kind)
+
+    def _send_task(self, worker: Worker, job: Job) -> None:
+        fragment = job.spec.fragment
+        payload = None if fragment.key in worker.known else fragment.payload
+        worker.known.add(fragment.key)
+        worker.job = job
+        worker.peak = 0
+        job.sink(Started(job.spec.id, worker.pid))
+        with contextlib.suppress(OSError):  # a death is seen, and blamed, by the dispatcher
+            worker.connection.send(("task", job.spec, payload))
+
+    def _send_call(self, worker: Worker, call: Call) -> None:
+        worker.call = call
+        with contextlib.suppress(OSError):
+            worker.connection.send(("call", call.id, call.name, call.args))
+
+    def _plan_spare(self) -> None:
+        if self._spare_at is None:
+            self._spare_at = time.monotonic() + SPARE_DELAY
+            self._wake()
+
+    # -- the dispatcher thread
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"x")
+
+    def _receive(self) -> None:
+        while True:
+            with self._lock:
+                if self._closed:
+                    return
+                self._release_buried()
+                by_connection = {w.connection: w for w in self._workers}
+                timeout = self._timeout()
+            for source in wait([*by_connection, self._wake_read], timeout):
+                if source == self._wake_read:
+                    os.read(self._wake_read, 4096)
+                else:
+                    self._read(by_connection[source])  # type: ignore[index]
+            self._tick()
+
+    def _timeout(self) -> float | None:
+        waits = []
+        if self._spare_at is not None:
+            waits.append(max(0.0, self._spare_at - time.monotonic()))
+        if any(w.job is not None for w in self._workers):
+            waits.append(WATCH_EVERY)
+        return min(waits) if waits else None
+
+    def _tick(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            if self._spare_at is not None and time.monotonic() >= self._spare_at:
+                self._spare_at = None
+                if sum(w.kind == "solo" for w in self._workers) < 2:
+                    self._start("solo")
+            for w in self._workers:
+                if w.job is not None:
+                    self._watch_memory(w)
+
+    def _watch_memory(self, worker: Worker) -> None:
+        """Second line of defence: Polars' own threshold comes first, but knows nothing of other libraries."""
+        used = platform.resident_bytes(worker.pid)
+        if used is None:
+            return
+        worker.peak = max(worker.peak, used)
+        if used > self._memory.hard_limit(worker.kind):
+            worker.killed_for = "memory"
+            platform.kill(worker.pid)
+
+    def _read(self, worker: Worker) -> None:
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            self._lost(worker)
+            return
+        deliver: Callable[[], None] | None = None
+        with self._lock:
+            match message:
+                case ("hello", _, _):
+                    worker.ready = True
+                    if worker.kind == "solo" and sum(w.kind == "solo" for w in self._workers) < 2:
+                        self._plan_spare()
+                case ("chunk", task_id, ref) if worker.job is not None:
+                    sink = worker.job.sink
+                    deliver = lambda: sink(Chunk(task_id, ref))  # noqa: E731
+                case ("done", task_id, result) if worker.job is not None:
+                    sink, worker.job = worker.job.sink, None
+                    deliver = lambda: sink(Done(task_id, result))  # noqa: E731
+                case ("called", _, value, error) if worker.call is not None:
+                    call, worker.call = worker.call, None
+                    deliver = lambda: call.finish(value, error)  # noqa: E731
+                case _:
+                    pass  # the job was cancelled while its answer was on the way
+            self._dispatch()
+        if deliver is not None:
+            deliver()
+
+    def _lost(self, worker: Worker) -> None:
+        """A worker's socket closed: blame the task it ran, free the slot."""
+        with self._lock:
+            if worker not in self._workers:
+                return  # killed by cancel, buried already
+            worker.process.wait()
+            error, kind = self._diagnose(worker)
+            deliver = self._fail(worker, error, kind)
+            self._bury(worker)
+            if worker.kind == "solo":
+                self._plan_spare()
+            self._dispatch()
+        for f in deliver:
+            f()
+
+    def _fail(self, worker: Worker, error: Exception, kind: FailureKind) -> list[Callable[[], None]]:
+        deliver: list[Callable[[], None]] = []
+        if worker.job is not None:
+            job, worker.job = worker.job, None
+            failed = TaskResult(failure=Failure(kind, error))  # type: ignore[arg-type]
+            deliver.append(lambda: job.sink(Done(job.spec.id, failed)))
+        if worker.call is not None:
+            call, worker.call = worker.call, None
+            deliver.append(lambda: call.finish(None, error))
+        return deliver
+
+    def _diagnose(self, worker: Worker) -> tuple[Exception, FailureKind]:
+        how = platform.describe_exit(worker.process.returncode)
+        output = worker.error_output()
+        if worker.killed_for == "memory" or any(t in output for t in OOM_TEXT):
+            peak = f" (it held {worker.peak >> 20} MB)" if worker.peak else ""
+            return OutOfMemoryError(f"a task ran out of memory{peak}"), FailureKind.OOM
+        said = output.strip().rpartition("\n")[2]
+        return WorkerLostError(
+            f"a worker process ended by {how}", hint=f"it said: {said}" if said else None
+        ), FailureKind.WORKER_LOST
+
+    def _bury(self, worker: Worker) -> None:
+        """Forget a dead or killed worker and remove what it left."""
+        if worker in self._workers:
+            self._workers.remove(worker)
+        worker.kill()
+        self._buried.append(worker)
+        self._store.drop_worker(worker.number)
+
+    def _release_buried(self) -> None:
+        """Close descriptors of dead workers; only where nobody waits on them, or a reused number would confuse."""
+        for worker in self._buried:
+            worker.release()
+        self._buried.clear()

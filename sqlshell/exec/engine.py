@@ -1,0 +1,215 @@
+"""The engine of a session: owns scratch folders and workers, runs stage graphs, hands out results.
+
+It starts nothing until `warm()`, `run()` or `call()`, and never imports the kernels: they live in workers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import threading
+import time
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from sqlshell.errors import InterfaceError, QueryTimeout
+from sqlshell.exec import platform
+from sqlshell.exec.cluster.base import CancelQuery
+from sqlshell.exec.cluster.local import LocalCluster
+from sqlshell.exec.exchange import SessionStore
+from sqlshell.exec.memory import MemoryPlan
+from sqlshell.exec.scheduler import RunOptions, Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from sqlshell.config import Settings
+    from sqlshell.exec.cluster.base import Event
+    from sqlshell.exec.scheduler import QueryEvent
+    from sqlshell.exec.stage import Stage, StageGraph
+    from sqlshell.exec.task import Fault, TaskResult
+
+INLINE_CELLS = 4000
+"""Results up to so many values travel over the socket: the driver then needs no Arrow (160 ms to import)."""
+
+
+@dataclass
+class ResultHandle:
+    """Rows of a finished query: `rows_inline` when few, else Arrow IPC files in edge form, in order.
+
+    The files are removed by `close()`.
+    """
+
+    rows: int
+    rows_inline: list[tuple[Any, ...]] | None
+    paths: list[str]
+    size: int = 0
+    stages: list[tuple[Stage, list[TaskResult]]] = field(default_factory=list, repr=False)
+    _release: Callable[[], None] | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Remove the files."""
+        if self._release is not None:
+            release, self._release = self._release, None
+            release()
+
+
+class Engine:
+    """Runs stage graphs on this machine. `cancel` may be called from any thread or signal handler."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._queries = itertools.count(1)
+        self._running: dict[int, SimpleQueue[Event]] = {}
+        self._lock = threading.Lock()
+        self._store: SessionStore | None = None
+        self._cluster: LocalCluster | None = None
+        self._cluster_key: tuple[Any, ...] = ()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def warm(self) -> None:
+        """Start the solo worker and return at once."""
+        self.cluster.warm()
+
+    @property
+    def store_folders(self) -> SessionStore:
+        """The session's scratch folders, made on first use."""
+        if self._store is None:
+            self._store = SessionStore(self._settings.get("sqlshell.spill_dir"))
+            atexit.register(self.close)
+        return self._store
+
+    @property
+    def cluster(self) -> LocalCluster:
+        """The workers; replaced by fresh ones when the limits that processes start with were changed."""
+        if self._closed:
+            raise InterfaceError("the session is closed")
+        workers = self._settings.get("sqlshell.workers") or platform.cpu_count()
+        limit = self._settings.get("sqlshell.memory_limit")
+        if self._cluster is not None and self._cluster_key != (workers, limit) and not self._running:
+            self._cluster.close()
+            self._cluster = None
+        if self._cluster is None:
+            memory = MemoryPlan.of(limit, workers)
+            if memory.exchange_budget is not None:
+                self.store_folders.budget = memory.exchange_budget
+            self._cluster = LocalCluster(self.store_folders, workers, memory)
+            self._cluster_key = (workers, limit)
+        return self._cluster
+
+    def call(self, name: str, *args: Any) -> Any:
+        """Run a function of `worker_calls.py` in a worker; raises its typed error."""
+        return self.cluster.call(name, args)
+
+    def run(
+        self,
+        graph: StageGraph,
+        on_event: Callable[[QueryEvent], None] | None = None,
+        *,
+        timeout: float | None = None,
+        inline_cells: int = INLINE_CELLS,
+        faults: tuple[Fault, ...] = (),
+        on_disk: bool = False,
+    ) -> ResultHandle:
+        """Run a graph to its end. Raises the query's typed error, or QueryCancelled after `cancel()`.
+
+        An interrupt (Ctrl-C) stops the query's workers and goes on as KeyboardInterrupt. Past `timeout` seconds
+        QueryTimeout is raised. Nothing of a failed query stays behind.
+        """
+        from sqlshell.exec import replan
+
+        options = RunOptions(
+            inline_cells=inline_cells,
+            faults=faults,
+            replan=replan.after_stage,
+            split_stage=replan.split_stage,
+            on_event=on_event,
+            on_disk=on_disk,
+        )
+        cluster = self.cluster
+        query = next(self._queries)
+        events: SimpleQueue[Event] = SimpleQueue()
+        scheduler = Scheduler(
+            graph, query, lambda t: cluster.submit(t, events.put), self.store_folders, options
+        )
+        with self._lock:
+            self._running[query] = events
+        finished = False
+        try:
+            _drive(scheduler, events, timeout)
+            finished = scheduler.error is None
+            if scheduler.error is not None:
+                raise scheduler.error
+        finally:
+            with self._lock:
+                del self._running[query]
+            if not finished:
+                with contextlib.suppress(InterfaceError):
+                    cluster.cancel(query)
+                self.store_folders.drop_query(query)
+        return self._handle(query, scheduler)
+
+    def store(self, graph: StageGraph, level: str) -> ResultHandle:
+        """Run a graph and keep its rows as files: in memory past the budget on disk, or on disk only (`DISK_ONLY`)."""
+        return self.run(graph, inline_cells=-1, on_disk=level == "DISK_ONLY")
+
+    def cancel(self) -> None:
+        """Stop every running query; each raises QueryCancelled in the thread that runs it."""
+        for events in list(self._running.values()):
+            events.put(CancelQuery())
+
+    def close(self) -> None:
+        """Kill the workers and remove every file of the session; results not read yet are gone."""
+        if self._closed:
+            return
+        self._closed = True
+        self.cancel()
+        if self._cluster is not None:
+            self._cluster.close()
+        if self._store is not None:
+            self._store.close()
+            atexit.unregister(self.close)
+
+    def _handle(self, query: int, scheduler: Scheduler) -> ResultHandle:
+        results = scheduler.results()
+        store = self.store_folders
+        rows = sum(r.rows or 0 for r in results)
+        inline = results[0].inline if len(results) == 1 else None
+        if rows == 0 and not any(r.outputs for r in results):
+            inline = ()
+        refs = [ref for r in results for ref in r.outputs]
+        if inline is not None:
+            store.drop_query(query)
+            return ResultHandle(rows, list(inline), [], 0, scheduler.stage_summaries())
+
+        def release() -> None:
+            if not self._closed:
+                store.drop_query(query)
+
+        size = sum(r.bytes for r in refs)
+        return ResultHandle(
+            rows, None, [r.path for r in refs], size, scheduler.stage_summaries(), release
+        )
+
+
+def _drive(scheduler: Scheduler, events: SimpleQueue[Event], timeout: float | None) -> None:
+    """Feed events to the scheduler until it is finished."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    scheduler.start()
+    while not scheduler.finished:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            event = events.get(timeout=left)
+        except Empty:
+            scheduler.error = QueryTimeout(f"the query ran longer than {timeout:g} seconds")
+            return
+        scheduler.handle(event)

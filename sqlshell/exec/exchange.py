@@ -1,0 +1,182 @@
+"""Where exchanges live: session folders in shared memory and on disk, their budget, and their clean-up.
+
+    <memory or disk>/sqlshell-<uid>/<pid>-<random>/      mode 0700, `lock` held with flock while the session lives
+        q<query>/x<stage>/m<task>-a<attempt>/            one attempt's files; published by accepting its manifest
+        w<n>/                                            a worker's spill files and its error output
+
+The kernel releases the lock on any death, so every start sweeps folders whose lock can be taken. Files are never
+overwritten: a new attempt has a new folder. No polars here; `output.py` writes in workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlshell.errors import DiskFullError, OperationalError
+from sqlshell.exec import platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlshell.exec.task import OutputSpec, PartitionRef, TaskSpec
+
+_PRODUCER = re.compile(r"/q\d+/x(\d+)/m(\d+)-a\d+/")
+MAGIC = b"ARROW1"
+
+
+class SessionStore:
+    """The folders of one session: it names attempt directories, counts bytes and removes what is done with."""
+
+    def __init__(self, spill_dir: str | None = None, memory_budget: int | None = None) -> None:
+        platform.check_supported()
+        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        memory = platform.memory_folder()
+        self._lock = threading.Lock()
+        self._fds: list[int] = []
+        self.disk = self._create(platform.disk_folder(spill_dir), name)
+        self.memory = self._create(memory, name) if memory is not None else None
+        if memory is None:
+            self.budget = 0
+        elif memory_budget is not None:
+            self.budget = memory_budget
+        else:
+            self.budget = min(platform.total_memory() // 4, platform.free_bytes(memory) // 2)
+        self._used: dict[tuple[int, int], int] = {}
+
+    def _create(self, base: Path, name: str) -> Path:
+        parent = base / f"sqlshell-{os.getuid()}"
+        try:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sweep(parent)
+            root = parent / name
+            root.mkdir(mode=0o700)
+            fd = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as e:
+            raise _scratch_error(parent, e) from e
+        self._fds.append(fd)
+        return root
+
+    def directory(
+        self, query: int, stage: int, task: int, attempt: int, *, on_disk: bool = False, estimate: int = 0
+    ) -> tuple[str, bool]:
+        """The folder of one attempt, not made yet, and whether its files should be compressed (on disk)."""
+        with self._lock:
+            used = sum(self._used.values())
+        fits = self.memory is not None and not on_disk and used + estimate < self.budget
+        root = self.memory if fits and self.memory is not None else self.disk
+        return str(root / f"q{query}" / f"x{stage}" / f"m{task}-a{attempt}"), not fits
+
+    def in_memory(self, directory: str) -> bool:
+        """Whether an attempt's folder is backed by memory."""
+        return self.memory is not None and directory.startswith(str(self.memory))
+
+    def accept(self, query: int, refs: Iterable[PartitionRef]) -> None:
+        """Count the bytes of an accepted attempt that lie in memory."""
+        with self._lock:
+            for ref in refs:
+                if self.in_memory(ref.path):
+                    key = (query, ref.stage)
+                    self._used[key] = self._used.get(key, 0) + ref.bytes
+
+    def drop_stage(self, query: int, stage: int) -> None:
+        """Remove an exchange all of whose readers are done."""
+        with self._lock:
+            self._used.pop((query, stage), None)
+        for root in self._roots():
+            shutil.rmtree(root / f"q{query}" / f"x{stage}", ignore_errors=True)
+
+    def drop_attempt(self, directory: str) -> None:
+        """Remove what a lost or superseded attempt left."""
+        shutil.rmtree(directory, ignore_errors=True)
+
+    def drop_query(self, query: int) -> None:
+        """Remove everything of a query."""
+        with self._lock:
+            for key in [k for k in self._used if k[0] == query]:
+                del self._used[key]
+        for root in self._roots():
+            shutil.rmtree(root / f"q{query}", ignore_errors=True)
+
+    def worker_directory(self, number: int) -> Path:
+        """A folder for a worker's spill files and error output."""
+        path = self.disk / f"w{number}"
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    def drop_worker(self, number: int) -> None:
+        """Remove a dead worker's folder."""
+        shutil.rmtree(self.disk / f"w{number}", ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove the session's folders and let go of the locks."""
+        for root in self._roots():
+            shutil.rmtree(root, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                root.parent.rmdir()  # only when no other session is left
+        for fd in self._fds:
+            os.close(fd)
+        self._fds.clear()
+
+    def _roots(self) -> list[Path]:
+        return [self.disk] if self.memory is None else [self.memory, self.disk]
+
+
+def _scratch_error(folder: Path, e: OSError) -> OperationalError:
+    message = f"cannot make a scratch folder in {folder}: {e.strerror}"
+    hint = "SET sqlshell.spill_dir to a folder that can be written"
+    return (DiskFullError if e.errno == 28 else OperationalError)(message, hint=hint)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the folders of sessions whose process is gone: those whose lock can be taken."""
+    for entry in list(parent.iterdir()):
+        try:
+            fd = os.open(entry / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue  # a folder being made just now has no lock yet
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(entry, ignore_errors=True)
+        except OSError:
+            pass
+        finally:
+            os.close(fd)
+
+
+def producer(path: str) -> tuple[int, int] | None:
+    """The (stage, task) that wrote an exchange file, from its path."""
+    found = _PRODUCER.search(path)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def complete(path: str) -> bool:
+    """Whether an exchange file is there to its end: Arrow IPC files close with their magic."""
+    try:
+        with open(path, "rb") as f:
+            f.seek(-len(MAGIC), os.SEEK_END)
+            return f.read() == MAGIC
+    except OSError:
+        return False
+
+
+def lost_input(spec: TaskSpec) -> tuple[int, int] | None:
+    """The producer of the first missing or short file this task reads, or None."""
+    for paths in spec.input.exchange_paths.values():
+        for path in paths:
+            if not complete(path):
+                return producer(path)
+    return None
+
+
+def discard(output: OutputSpec) -> None:
+    """Remove what a failed attempt has written so far."""
+    shutil.rmtree(output.directory, ignore_errors=True)

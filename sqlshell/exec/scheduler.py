@@ -1,0 +1,419 @@
+"""Runs a stage graph: which task is submitted when, and what a failure means. A pure state machine.
+
+It hears events and submits attempts; it never sees processes, files or clocks, so that unit tests drive it with a
+fake cluster. What each kind of failure costs:
+
+    USER, INPUT_CORRUPT, INTERNAL, TIMEOUT   the query fails, after one attempt
+    WORKER_LOST     the task runs again, alone after its second loss; after 4 attempts the query fails by name
+    FETCH_FAILED    the producing task runs again, then this one; at most 4 rounds per producer
+    DISK_FULL       once more on disk when the attempt wrote to memory, else the query fails
+    OOM             the stage is planned again with 4x the partitions, or once more alone, else the query fails
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlshell.errors import Error, InternalError, OutOfMemoryError, QueryCancelled, WorkerLostError
+from sqlshell.exec.cluster.base import CancelQuery, Chunk, Done, Started
+from sqlshell.exec.task import FailureKind, Fragment, OutputSpec, TaskInput, TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sqlshell.exec.cluster.base import Event, TaskId
+    from sqlshell.exec.stage import Stage, StageGraph
+    from sqlshell.exec.task import Failure, Fault, PartitionRef, TaskResult
+
+MAX_ATTEMPTS = 4
+MAX_SPLITS = 3
+"""How often one stage may be split after running out of memory: 64 times its partitions."""
+
+
+class Store(Protocol):
+    """What the scheduler asks of the exchange store."""
+
+    def directory(
+        self, query: int, stage: int, task: int, attempt: int, *, on_disk: bool = False, estimate: int = 0
+    ) -> tuple[str, bool]: ...
+    def in_memory(self, directory: str) -> bool: ...
+    def accept(self, query: int, refs: Iterable[PartitionRef]) -> None: ...
+    def drop_stage(self, query: int, stage: int) -> None: ...
+    def drop_attempt(self, directory: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class QueryEvent:
+    """Progress for people: `what` is stage_started, task_started, task_done, task_retried, chunk or replanned."""
+
+    what: str
+    stage: int
+    task: int = 0
+    done: int = 0
+    total: int = 0
+    rows: int | None = None
+    detail: str = ""
+
+
+@dataclass
+class TaskState:
+    """One task of a stage: its attempts so far and, once done, the manifest that was accepted."""
+
+    attempts: int = 0
+    losses: int = 0
+    fetch_rounds: int = 0
+    running: TaskSpec | None = None
+    result: TaskResult | None = None
+    on_disk: bool = False
+    alone: bool = False
+
+
+@dataclass
+class StageState:
+    """A stage's tasks and whether its output has been removed because every reader was done."""
+
+    stage: Stage
+    fragment: Fragment
+    tasks: list[TaskState] = field(default_factory=list)
+    dropped: bool = False
+    announced: bool = False
+    splits: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return all(t.result is not None for t in self.tasks)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What one run may vary: inline limit, deterministic mode, injected faults, hooks between stages."""
+
+    inline_cells: int = 0
+    faults: tuple[Fault, ...] = ()
+    replan: Callable[[StageGraph, int, tuple[PartitionRef, ...]], StageGraph] | None = None
+    split_stage: Callable[[StageGraph, int], StageGraph | None] | None = None
+    on_event: Callable[[QueryEvent], None] | None = None
+    on_disk: bool = False
+    env: tuple[tuple[str, str], ...] = ()
+
+
+class Scheduler:
+    """One query's run. `submit` hands attempts to a cluster; `handle` hears what became of them."""
+
+    def __init__(
+        self,
+        graph: StageGraph,
+        query: int,
+        submit: Callable[[TaskSpec], None],
+        store: Store,
+        options: RunOptions,
+    ) -> None:
+        self.graph = graph
+        self.query = query
+        self.error: Error | None = None
+        self.chunks: dict[int, list[PartitionRef]] = {}
+        self._submit = submit
+        self._store = store
+        self._options = options
+        self._states = {s.id: self._new_state(s) for s in graph.stages}
+
+    # -- outside
+
+    @property
+    def finished(self) -> bool:
+        return self.error is not None or self._states[self.graph.result.id].complete
+
+    def start(self) -> None:
+        """Submit every task whose inputs are ready."""
+        self._advance()
+
+    def handle(self, event: Event) -> None:
+        """React to one event; late events of attempts that no longer count are ignored."""
+        if self.error is not None:
+            return
+        match event:
+            case Started(task):
+                self._tell("task_started", task[1], task[2])
+            case Chunk(task, ref):
+                if self._current(task) is not None:
+                    self.chunks.setdefault(task[2], []).append(ref)
+                    self._tell("chunk", task[1], task[2], rows=ref.rows)
+            case Done(task, result):
+                self._done(task, result)
+            case CancelQuery():
+                self.error = QueryCancelled("the query was cancelled")
+
+    def results(self) -> list[TaskResult]:
+        """The result stage's manifests, in task order."""
+        state = self._states[self.graph.result.id]
+        return [t.result for t in state.tasks if t.result is not None]
+
+    def stage_summaries(self) -> list[tuple[Stage, list[TaskResult]]]:
+        """Every stage with its accepted manifests (EXPLAIN ANALYZE)."""
+        return [
+            (s.stage, [t.result for t in s.tasks if t.result is not None]) for s in self._states.values()
+        ]
+
+    # -- moving on
+
+    def _new_state(self, stage: Stage) -> StageState:
+        payload = pickle.dumps(stage.plan, protocol=5)
+        fragment = Fragment((self.query, stage.id, stage.version), payload)
+        return StageState(stage, fragment, [TaskState() for _ in stage.layout])
+
+    def _advance(self) -> None:
+        """Submit what can run; a stage waits for all of its inputs."""
+        for state in list(self._states.values()):
+            if self.error is not None or state.complete:
+                continue
+            if not all(self._states[i.stage].complete for i in state.stage.inputs):
+                continue
+            if not state.announced:
+                state.announced = True
+                self._tell("stage_started", state.stage.id, total=state.stage.tasks)
+            for index, task in enumerate(state.tasks):
+                if task.result is None and task.running is None:
+                    self._attempt(state, index)
+
+    def _attempt(self, state: StageState, index: int) -> None:
+        stage, task = state.stage, state.tasks[index]
+        on_disk = task.on_disk or self._options.on_disk
+        directory, compress = self._store.directory(
+            self.query, stage.id, index, task.attempts, on_disk=on_disk
+        )
+        spec = TaskSpec(
+            query=self.query,
+            stage=stage.id,
+            partition=index,
+            attempt=task.attempts,
+            slot=stage.slot,
+            fragment=state.fragment,
+            input=self._input(state, index),
+            output=self._output(stage, directory, compress),
+            env=self._options.env,
+            alone=task.alone,
+            faults=tuple(f for f in self._options.faults if (f.stage, f.partition) == (stage.id, index)),
+        )
+        task.attempts += 1
+        task.running = spec
+        self._submit(spec)
+
+    def _input(self, state: StageState, index: int) -> TaskInput:
+        stage = state.stage
+        layout = stage.layout[index]
+        paths: dict[int, tuple[str, ...]] = {}
+        for edge in stage.inputs:
+            refs = self._refs(edge.stage)
+            match edge.mode:
+                case "broadcast":
+                    chosen = refs
+                case "first":
+                    chosen = refs if index == 0 else []
+                case "aligned":
+                    chosen = [r for r in refs if r.task == index]
+                case _:
+                    wanted = set(layout.partitions)
+                    chosen = [r for r in refs if r.partition in wanted]
+                    if layout.maps is not None and layout.maps[0] == edge.stage:
+                        maps = set(layout.maps[1])
+                        chosen = [r for r in chosen if r.task in maps]
+            paths[edge.stage] = tuple(r.path for r in chosen)
+        settings: Any = self.graph.settings
+        return TaskInput(
+            splits=layout.splits,
+            exchange_paths=paths,
+            partition=index,
+            num_partitions=stage.tasks,
+            settings=settings,
+            deterministic=bool(settings.get("sqlshell.deterministic")),
+        )
+
+    def _output(self, stage: Stage, directory: str, compress: bool) -> OutputSpec:
+        out = stage.output
+        base = OutputSpec(
+            kind=out.kind,
+            directory=directory,
+            partitions=out.partitions,
+            keys=tuple(k.id for k in out.keys),
+            compress=compress,
+            sample=stage.sample.expr.id if stage.sample is not None else None,
+            ordered=stage.tasks == 1,
+            bounded=stage.bounded,
+            inline_cells=self._options.inline_cells if stage.tasks == 1 else 0,
+        )
+        if out.kind != "range":
+            return base
+        from dataclasses import replace
+
+        key = out.order[0]
+        bounds = range_bounds(self._samples(out.bounds_from), out.partitions)
+        return replace(
+            base, bounds=bounds, descending=not key.ascending, nulls_first=key.nulls_first, keys=(key.expr.id,)
+        )
+
+    def _samples(self, stage: int | None) -> list[Any]:
+        if stage is None:
+            raise InternalError("a range exchange needs samples")
+        return [v for t in self._states[stage].tasks if t.result is not None for v in t.result.sample]
+
+    def _refs(self, stage: int) -> list[PartitionRef]:
+        return [r for t in self._states[stage].tasks if t.result is not None for r in t.result.outputs]
+
+    # -- outcomes
+
+    def _current(self, task: TaskId) -> TaskState | None:
+        """The state of the task an event is about, if that attempt is the one that counts."""
+        _, stage, partition, _ = task
+        state = self._states.get(stage)
+        if state is None or partition >= len(state.tasks):
+            return None
+        found = state.tasks[partition]
+        return found if found.running is not None and found.running.id == task else None
+
+    def _done(self, task_id: TaskId, result: TaskResult) -> None:
+        task = self._current(task_id)
+        if task is None or task.running is None:
+            return
+        state = self._states[task_id[1]]
+        spec, task.running = task.running, None
+        if result.failure is not None:
+            self._store.drop_attempt(spec.output.directory)
+            self.chunks.pop(spec.partition, None)
+            self._failed(state, task, spec, result.failure)
+            self._advance()
+            return
+        task.result = result
+        self._store.accept(self.query, result.outputs)
+        done = sum(t.result is not None for t in state.tasks)
+        self._tell("task_done", spec.stage, spec.partition, done, len(state.tasks), result.rows)
+        if state.complete:
+            self._stage_done(state)
+        self._advance()
+
+    def _stage_done(self, state: StageState) -> None:
+        for edge in state.stage.inputs:
+            readers = self.graph.consumers(edge.stage)
+            if all(self._states[r.id].complete for r in readers):
+                self._store.drop_stage(self.query, edge.stage)
+                self._states[edge.stage].dropped = True
+        if self._options.replan is not None:
+            self._adopt(self._options.replan(self.graph, state.stage.id, tuple(self._refs(state.stage.id))))
+
+    def _adopt(self, graph: StageGraph) -> None:
+        """Take over a changed graph: stages that differ start afresh, new ones are added, others keep their state."""
+        if graph is self.graph:
+            return
+        self.graph = graph
+        states: dict[int, StageState] = {}
+        for stage in graph.stages:
+            old = self._states.get(stage.id)
+            if old is not None and old.stage is stage:
+                states[stage.id] = old
+                continue
+            if old is not None and any(t.attempts for t in old.tasks):
+                self._store.drop_stage(self.query, stage.id)
+            states[stage.id] = self._new_state(stage)
+            if old is not None:
+                states[stage.id].splits = old.splits
+                # Attempt numbers go on, so that directories and late events of the old tasks stay distinct.
+                start = max((t.attempts for t in old.tasks), default=0)
+                for t in states[stage.id].tasks:
+                    t.attempts = start
+            self._tell("replanned", stage.id, total=stage.tasks)
+        self._states = states
+
+    def _failed(self, state: StageState, task: TaskState, spec: TaskSpec, failure: Failure) -> None:
+        match failure.kind:
+            case FailureKind.WORKER_LOST:
+                task.losses += 1
+                if task.losses >= MAX_ATTEMPTS:
+                    self.error = WorkerLostError(
+                        f"stage {spec.stage}, partition {spec.partition} lost its worker {MAX_ATTEMPTS} times; "
+                        f"the last time {failure.error.message}",
+                        condition="TASK_FAILED",
+                        hint="the task kills its process, most likely by needing too much memory",
+                    )
+                    return
+                task.alone = task.losses >= 2 and spec.slot == "pool"
+                self._tell("task_retried", spec.stage, spec.partition, detail=failure.error.message)
+            case FailureKind.FETCH_FAILED if failure.lost is not None:
+                self._lost_output(failure)
+                self._tell("task_retried", spec.stage, spec.partition, detail=failure.error.message)
+            case FailureKind.DISK_FULL if self._store.in_memory(spec.output.directory):
+                task.on_disk = True
+                self._tell("task_retried", spec.stage, spec.partition, detail="shared memory is full")
+            case FailureKind.OOM:
+                self._out_of_memory(state, task, spec, failure)
+            case FailureKind.CANCELLED:
+                self.error = QueryCancelled("the query was cancelled")
+            case _:
+                self.error = failure.error
+
+    def _lost_output(self, failure: Failure) -> None:
+        assert failure.lost is not None
+        stage, index = failure.lost
+        state = self._states.get(stage)
+        if state is None or index >= len(state.tasks):
+            self.error = failure.error
+            return
+        task = state.tasks[index]
+        if task.running is None and task.result is not None:
+            task.fetch_rounds += 1
+            if task.fetch_rounds > MAX_ATTEMPTS:
+                self.error = failure.error
+                return
+            self._invalidate(state, index)
+
+    def _invalidate(self, state: StageState, index: int) -> None:
+        """Forget a task's output; inputs that were removed meanwhile are made again, all the way up."""
+        task = state.tasks[index]
+        if task.result is not None and task.running is None:
+            task.result = None
+        for edge in state.stage.inputs:
+            source = self._states[edge.stage]
+            if source.dropped:
+                source.dropped = False
+                for i in range(len(source.tasks)):
+                    self._invalidate(source, i)
+
+    def _out_of_memory(self, state: StageState, task: TaskState, spec: TaskSpec, failure: Failure) -> None:
+        if self._options.split_stage is not None and state.splits < MAX_SPLITS:
+            graph = self._options.split_stage(self.graph, spec.stage)
+            if graph is not None:
+                state.splits += 1
+                self._adopt(graph)
+                return
+        if not task.alone and spec.slot == "pool":
+            task.alone = True
+            self._tell("task_retried", spec.stage, spec.partition, detail="out of memory; now alone")
+            return
+        self.error = OutOfMemoryError(
+            f"stage {spec.stage}, partition {spec.partition} does not fit its share of memory: "
+            f"{failure.error.message}",
+            hint="raise sqlshell.memory_limit, or use fewer workers",
+        )
+
+    def _tell(
+        self,
+        what: str,
+        stage: int,
+        task: int = 0,
+        done: int = 0,
+        total: int = 0,
+        rows: int | None = None,
+        detail: str = "",
+    ) -> None:
+        if self._options.on_event is not None:
+            self._options.on_event(QueryEvent(what, stage, task, done, total, rows, detail))
+
+
+def range_bounds(samples: list[Any], partitions: int) -> tuple[Any, ...]:
+    """Ascending cut points that split the samples evenly; fewer when values repeat."""
+    ordered = sorted(samples)
+    n = len(ordered)
+    if n == 0:
+        return ()
+    cuts = [ordered[i * n // partitions] for i in range(1, partitions)]
+    return tuple(dict.fromkeys(cuts))

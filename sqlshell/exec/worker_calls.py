@@ -1,0 +1,35 @@
+"""Small named functions that the session runs in a worker: kernels never run in the user's process."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from sqlshell.errors import Error, InternalError
+
+CALLS = {
+    "evaluate": "sqlshell.exec.lower:evaluate",
+    "describe_source": "sqlshell.storage.describe:describe_source",
+    "ping": "sqlshell.exec.worker_calls:ping",
+}
+"""Name to `module:function`. Arguments and result are small picklable values."""
+
+
+def ping(value: Any) -> Any:
+    """The argument back (tests, warm-up)."""
+    return value
+
+
+def call(name: str, args: tuple[Any, ...]) -> tuple[Any, Error | None]:
+    """(value, None), or (None, the typed error)."""
+    try:
+        if name not in CALLS:
+            raise InternalError(f"no worker function {name}")
+        module, function = CALLS[name].split(":")
+        return getattr(import_module(module), function)(*args), None
+    except Error as e:
+        return None, e
+    except BaseException as e:
+        from sqlshell.exec.errors import translate
+
+        return None, translate(e)
