@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
+from sqlshell.errors import AnalysisError, CorruptInputError, NotSupportedError, did_you_mean
 from sqlshell.storage import uri as uris
 from sqlshell.storage.source import FORMATS, FileInfo, Source
-from sqlshell.types import BIGINT, DATE, DOUBLE, INT, STRING, Field, SqlType, Struct
+from sqlshell.types import BIGINT, BINARY, DATE, DOUBLE, INT, STRING, TIMESTAMP, Field, SqlType, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pyarrow as pa
 
 EXTENSIONS = {
     ".parquet": "parquet",
@@ -112,8 +115,6 @@ def _partition_root(uri: str) -> str | None:
 def _with_partitions(source: Source, partitions: list[dict[str, str | None]], schema: Struct | None) -> Source:
     if not source.partition_columns:
         return source
-    from dataclasses import replace
-
     data = tuple(f for f in source.schema.fields if f.name not in source.partition_columns)
     declared = {f.name.lower(): f.type for f in schema.fields} if schema else {}
     columns = tuple(
@@ -160,8 +161,6 @@ def _is_date(v: str) -> bool:
 
 
 def _parquet(source: Source, schema: Struct | None) -> Source:
-    from dataclasses import replace
-
     from sqlshell.storage import parquet
 
     paths = [f.path for f in source.files]
@@ -179,12 +178,65 @@ def _parquet(source: Source, schema: Struct | None) -> Source:
 
 def _fixed(*fields: Field) -> Callable[[Source, Struct | None], Source]:
     def describe(source: Source, schema: Struct | None) -> Source:
-        from dataclasses import replace
-
         return replace(source, schema=Struct(fields))
 
     return describe
 
 
+def _orc(source: Source, schema: Struct | None) -> Source:
+    import pyarrow as pa
+    from pyarrow import orc
+
+    path = source.files[0].path
+    try:
+        found = orc.ORCFile(path).schema
+    except (pa.ArrowInvalid, OSError) as e:
+        raise CorruptInputError(f"'{path}' is not a readable ORC file: {e}") from None
+    return replace(source, schema=schema or _struct(found))
+
+
+def _arrow(source: Source, schema: Struct | None) -> Source:
+    import pyarrow as pa
+
+    path = source.files[0].path
+    try:
+        with pa.memory_map(path) as f:
+            found = _ipc_schema(f)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise CorruptInputError(f"'{path}' is not a readable Arrow IPC file: {e}") from None
+    return replace(source, schema=schema or _struct(found))
+
+
+def _ipc_schema(file: pa.MemoryMappedFile) -> pa.Schema:
+    """The schema of an IPC file or an IPC stream."""
+    import pyarrow as pa
+
+    is_file = file.read(6) == b"ARROW1"
+    file.seek(0)
+    return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(file).schema
+
+
+def _struct(schema: pa.Schema) -> Struct:
+    from sqlshell.types_arrow import from_arrow
+
+    return Struct(tuple(Field(f.name, from_arrow(f.type)) for f in schema))
+
+
 def _describers() -> dict[str, Callable[[Source, Struct | None], Source]]:
-    return {"parquet": _parquet}
+    """One function per format: fills in the schema (and what else the files tell)."""
+    from sqlshell.storage import csv_schema, json_schema
+
+    return {
+        "parquet": _parquet,
+        "csv": csv_schema.describe,
+        "json": json_schema.describe,
+        "text": _fixed(Field("value", STRING)),
+        "binaryfile": _fixed(
+            Field("path", STRING),
+            Field("modificationTime", TIMESTAMP),
+            Field("length", BIGINT),
+            Field("content", BINARY),
+        ),
+        "orc": _orc,
+        "arrow": _arrow,
+    }

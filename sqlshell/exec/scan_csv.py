@@ -1,0 +1,80 @@
+"""CSV files to frames: Polars splits the text, Spark's casts make the values.
+
+Every column is read as text, plus one column too many: a record is malformed when that one is filled, when a
+value is missing, or when a value does not fit its type. `mode` says what happens then: FAILFAST (default) raises
+with file, line and column; PERMISSIVE gives NULL for what does not fit; DROPMALFORMED drops the record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from sqlshell.types import STRING, String
+
+if TYPE_CHECKING:
+    from sqlshell.exec.scan import FilesToRead
+
+EXTRA = "__extra"
+
+
+def read(request: FilesToRead) -> pl.LazyFrame:
+    """The wanted fields, typed."""
+    source = request.source
+    data = [f for f in source.schema.fields if f.name not in source.partition_columns]
+    corrupt = source.option("columnnameofcorruptrecord", "_corrupt_record")
+    mode = source.option("mode", "FAILFAST")
+    texts = [f.name for f in data if f.name != corrupt]
+    files = [f.path for f, _ in request.pieces if f.size > 0]
+    if not files:
+        return pl.DataFrame(
+            schema={f: request.kernel.dtype(request.field_type(f)) for f in request.fields}
+        ).lazy()
+    lf = _scan(request, files, texts)
+    checks = [pl.col(EXTRA).is_not_null()]
+    # A short record is malformed too, but a NULL last value looks the same in PERMISSIVE terms: NULL either way.
+    values = {}
+    for field in data:
+        if field.name == corrupt:
+            continue
+        raw = pl.col(field.name)
+        if isinstance(field.type, String):
+            values[field.name] = raw
+            continue
+        value = request.kernel.cast(raw, STRING, field.type, safe=True)
+        values[field.name] = value
+        checks.append(raw.is_not_null() & value.is_null())
+    malformed = pl.any_horizontal(checks)
+    if mode == "DROPMALFORMED":
+        lf = lf.filter(~malformed)
+    if mode == "FAILFAST":
+        # One guard, carried by the first wanted field; every record is checked, also in columns nobody asked for.
+        first = request.fields[0] if request.fields else texts[0]
+        values[first] = request.kernel.raise_if(malformed, "MALFORMED_RECORD_IN_PARSING", values[first])
+        if not request.fields:
+            return lf.select(values[first].alias(first))
+    if corrupt in request.fields:
+        record = pl.concat_str([pl.col(t).fill_null("") for t in texts], separator=source.option("sep", ","))
+        values[corrupt] = pl.when(malformed).then(record)
+    return lf.select([values[f].alias(f) for f in request.fields] or [pl.col(texts[0])])
+
+
+def _scan(request: FilesToRead, files: list[str], texts: list[str]) -> pl.LazyFrame:
+    source = request.source
+    null = source.option("nullvalue")
+    return pl.scan_csv(
+        files,
+        glob=False,
+        has_header=source.option("header") == "true",
+        separator=source.option("sep", ",") or ",",
+        quote_char=source.option("quote", '"') or None,
+        comment_prefix=source.option("comment"),
+        schema=dict.fromkeys([*texts, EXTRA], pl.String),
+        null_values=None if null is None else [null],
+        truncate_ragged_lines=None,
+        extra_columns="ignore",
+        missing_columns="insert",
+        encoding="utf8-lossy",
+        raise_if_empty=False,
+    )

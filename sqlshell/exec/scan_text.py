@@ -1,0 +1,48 @@
+"""Text files as one `value` column of lines; binaryFile as one row per file (path, time, length, content)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from sqlshell.storage.text_open import open_text
+
+if TYPE_CHECKING:
+    from sqlshell.exec.scan import FilesToRead
+
+
+def read(request: FilesToRead) -> pl.LazyFrame:
+    """The wanted fields."""
+    if request.source.format == "binaryfile":
+        return _binary(request)
+    if request.source.option("wholetext") == "true":
+        rows = []
+        for file, _ in request.pieces:
+            with open_text(file.path) as f:
+                rows.append(f.read())
+        return pl.DataFrame({"value": rows}, schema={"value": pl.String}).lazy()
+    paths = [f.path for f, _ in request.pieces if f.size > 0]
+    if not paths:
+        return pl.DataFrame(schema={"value": pl.String}).lazy()
+    return pl.scan_lines(paths, name="value", glob=False)
+
+
+def _binary(request: FilesToRead) -> pl.LazyFrame:
+    want_content = "content" in request.fields
+    rows = []
+    for file, _ in request.pieces:
+        content = None
+        if want_content:
+            with open(file.path, "rb") as f:
+                content = f.read()
+        modified = datetime.fromtimestamp(file.modified, UTC)
+        rows.append((f"file:{file.path}", modified, file.size, content))
+    schema = {
+        "path": pl.String,
+        "modificationTime": pl.Datetime("us", "UTC"),
+        "length": pl.Int64,
+        "content": pl.Binary,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row").lazy().select(request.fields or ["path"])
