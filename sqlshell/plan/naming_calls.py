@@ -1,0 +1,105 @@
+"""Function calls whose automatic column name is not `name(arguments)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlshell.plan.naming_tables import DEFAULT_ORDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Namer(Protocol):
+    """What the entries of SPECIAL_CALLS need of `naming._Namer`."""
+
+    def name(self, node: Any) -> str: ...
+
+    def names(self, nodes: Any) -> str: ...
+
+
+def _if(n: Namer, called: str, args: list[Any]) -> str:
+    return f"(IF({n.names(args)}))"
+
+
+def _null_test(n: Namer, called: str, args: list[Any]) -> str:
+    return f"({n.name(args[0])} IS {'NOT ' if called == 'isnotnull' else ''}NULL)"
+
+
+def _like(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"{n.name(args[0])} LIKE {n.name(args[1])}" if len(args) == 2 else None
+
+
+def _trim(n: Namer, called: str, args: list[Any]) -> str | None:
+    side = "LEADING" if called == "ltrim" else "TRAILING"
+    return f"TRIM({side} {n.name(args[0])} FROM {n.name(args[1])})" if len(args) == 2 else None
+
+
+def _log(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"LOG(E(), {n.name(args[0])})" if len(args) == 1 else None
+
+
+def _ceil(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"{called.upper()}({n.name(args[0])})" if len(args) == 1 else None
+
+
+def _first(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"{called}({n.name(args[0])})" if len(args) == 2 else None
+
+
+def _positive(n: Namer, called: str, args: list[Any]) -> str:
+    return f"(+ {n.name(args[0])})"
+
+
+def _array_sort(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"array_sort({n.name(args[0])}, {DEFAULT_ORDER})" if len(args) == 1 else None
+
+
+def _with_unit(n: Namer, called: str, args: list[Any]) -> str | None:
+    if len(args) != 3:
+        return None
+    label = "timestampadd" if called.endswith("add") else "timestampdiff"
+    return f"{label}({args[0].name}, {n.name(args[1])}, {n.name(args[2])})"
+
+
+def _datepart(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"datepart({n.name(args[0])} FROM {n.name(args[1])})" if len(args) == 2 else None
+
+
+def _convert_timezone(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"convert_timezone(current_timezone(), {n.names(args)})" if len(args) == 2 else None
+
+
+def _from_json(n: Namer, called: str, args: list[Any]) -> str:
+    return f"{called}({n.name(args[0])})"
+
+
+SPECIAL_CALLS: dict[str, Callable[[Namer, str, list[Any]], str | None]] = {
+    "if": _if,
+    "isnull": _null_test,
+    "isnotnull": _null_test,
+    "like": _like,
+    "ltrim": _trim,
+    "rtrim": _trim,
+    "log": _log,
+    "ceil": _ceil,
+    "floor": _ceil,
+    "first": _first,
+    "last": _first,
+    "first_value": _first,
+    "last_value": _first,
+    "any_value": _first,
+    "positive": _positive,
+    "array_sort": _array_sort,
+    "dateadd": _with_unit,
+    "date_add": _with_unit,
+    "timestampadd": _with_unit,
+    "datediff": _with_unit,
+    "date_diff": _with_unit,
+    "timestampdiff": _with_unit,
+    "datepart": _datepart,
+    "convert_timezone": _convert_timezone,
+    "from_json": _from_json,
+    "from_csv": _from_json,
+    "to_json": _from_json,
+}

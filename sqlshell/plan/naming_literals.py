@@ -1,0 +1,73 @@
+"""Literals as Spark shows them in automatic column names."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal as PyDecimal
+from typing import Any
+
+from sqlshell.types import DayTimeInterval, YearMonthInterval
+
+_SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
+
+
+def java_double(value: float) -> str:
+    """Java's `Double.toString`: plain between 1e-3 and 1e7, else `1.0E10`."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        text = repr(value)
+        return text if "e" not in text else f"{PyDecimal(text):f}"
+    sign, digits, exponent = PyDecimal(repr(value)).as_tuple()
+    shown = "".join(map(str, digits)).rstrip("0") or "0"
+    return f"{'-' if sign else ''}{shown[0]}.{shown[1:] or '0'}E{int(exponent) + len(digits) - 1}"
+
+
+def number(digits: str, suffix: str) -> str:
+    """A number as written, without its suffix; doubles as Java prints them."""
+    if suffix in {"D", "F"} or ("e" in digits.lower() and suffix != "BD"):
+        return java_double(float(digits))
+    if "." in digits or "e" in digits.lower():
+        return f"{PyDecimal(digits):f}"
+    return str(int(digits))
+
+
+def date_text(value: date) -> str:
+    """DATE '2020-01-31'."""
+    return f"DATE '{value.isoformat()}'"
+
+
+def timestamp_text(word: str, value: datetime) -> str:
+    """TIMESTAMP '2020-01-31 10:00:00.5': no trailing zeros in the fraction."""
+    text = value.isoformat(sep=" ")
+    return f"{word} '{text.rstrip('0') if '.' in text else text}'"
+
+
+def interval(value: int, t: Any) -> str:
+    """An interval literal in ANSI form: `INTERVAL '1 02' DAY TO HOUR`."""
+    sign = "-" if value < 0 else ""
+    units = t.start.upper() if t.start == t.end else f"{t.start.upper()} TO {t.end.upper()}"
+    if isinstance(t, YearMonthInterval):
+        years, months = divmod(abs(value), 12)
+        shown = {"year": str(years), "month": str(abs(value))}.get(t.start if t.start == t.end else "")
+        return f"INTERVAL '{sign}{shown or f'{years}-{months}'}' {units}"
+    assert isinstance(t, DayTimeInterval)
+    return f"INTERVAL '{sign}{_day_time(abs(value), t)}' {units}"
+
+
+def _day_time(micros: int, t: DayTimeInterval) -> str:
+    order = list(_SECONDS)
+    used = order[order.index(t.start) : order.index(t.end) + 1]
+    rest = micros
+    out = ""
+    for i, unit in enumerate(used):
+        amount, rest = divmod(rest, _SECONDS[unit] * 1_000_000)
+        # Every field but days is padded to two digits, a leading one too.
+        out += ("" if i == 0 else " " if used[i - 1] == "day" else ":") + (
+            str(amount) if unit == "day" else f"{amount:02d}"
+        )
+    if t.end == "second" and rest:
+        out += "." + f"{rest:06d}".rstrip("0")
+    return out

@@ -1,0 +1,73 @@
+"""What Spark's automatic column names add to calls: default arguments, capitals, aliases, fixed frames."""
+
+from __future__ import annotations
+
+UPPER_CASE = frozenset(
+    (
+        "acos acosh asin asinh atan atan2 atanh cbrt cos cosh cot csc degrees e exp expm1 hypot log log10 log1p log2 "
+        "pi power radians regexp_like rlike sec signum sin sinh sqrt tan tanh rank dense_rank percent_rank"
+    ).split()
+)
+RENAMED = {
+    "array_agg": "collect_list",
+    "curdate": "current_date",
+    "current_database": "current_schema",
+    "to_varchar": "to_char",
+    "dateadd": "date_add",
+}
+_TIME_FORMAT = "yyyy-MM-dd HH:mm:ss"
+_IDENTITY = "lambdafunction(namedlambdavariable(), namedlambdavariable())"
+DEFAULTS: dict[str, dict[int, tuple[str, ...]]] = {
+    "substr": {2: ("2147483647",)},
+    "substring": {2: ("2147483647",)},
+    "round": {1: ("0",)},
+    "bround": {1: ("0",)},
+    "lag": {1: ("1", "NULL"), 2: ("NULL",)},
+    "lead": {1: ("1", "NULL"), 2: ("NULL",)},
+    "locate": {2: ("1",)},
+    "position": {2: ("1",)},
+    "percentile": {2: ("1",)},
+    "percentile_approx": {2: ("10000",)},
+    "approx_percentile": {2: ("10000",)},
+    "listagg": {1: ("NULL",)},
+    "string_agg": {1: ("NULL",)},
+    "sort_array": {1: ("true",)},
+    "split": {2: ("-1",)},
+    "regexp_extract": {2: ("1",)},
+    "regexp_extract_all": {2: ("1",)},
+    "regexp_replace": {3: ("1",)},
+    "regexp_instr": {2: ("0",)},
+    "replace": {2: ("",)},
+    "lpad": {2: (" ",)},
+    "rpad": {2: (" ",)},
+    "unix_timestamp": {0: ("current_timestamp()", _TIME_FORMAT), 1: (_TIME_FORMAT,)},
+    "to_unix_timestamp": {1: (_TIME_FORMAT,)},
+    "from_unixtime": {1: (_TIME_FORMAT,)},
+    "months_between": {2: ("true",)},
+    "overlay": {3: ("-1",)},
+    "aggregate": {3: (_IDENTITY,)},
+    "reduce": {3: (_IDENTITY,)},
+    "str_to_map": {1: (",", ":"), 2: (":",)},
+    "make_dt_interval": {1: ("0", "0", "0.000000"), 2: ("0", "0.000000"), 3: ("0.000000",)},
+    "make_ym_interval": {1: ("0",)},
+}
+VARIABLE = "namedlambdavariable()"
+DEFAULT_ORDER = (
+    f"lambdafunction((IF((({VARIABLE} IS NULL) AND ({VARIABLE} IS NULL)), 0, (IF(({VARIABLE} IS NULL), 1, (IF(({VARIABLE} IS NULL), -1, "
+    f"(IF(({VARIABLE} < {VARIABLE}), -1, (IF(({VARIABLE} > {VARIABLE}), 1, 0)))))))))), {VARIABLE}, {VARIABLE})"
+)
+BARE_CALLS = frozenset({"current_date", "current_timestamp", "current_user", "current_time", "session_user"})
+CAST_FUNCTIONS = frozenset(
+    "boolean tinyint smallint int bigint float double decimal string binary date timestamp".split()
+)
+DATE_FUNCTIONS = frozenset(
+    "to_date current_date curdate date date_add date_sub add_months last_day next_day trunc make_date".split()
+)
+FIXED_FRAME = {
+    "row_number": "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+    "rank": "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+    "dense_rank": "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+    "percent_rank": "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+    "ntile": "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+    "cume_dist": "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+}
