@@ -1,0 +1,63 @@
+"""Every answer script, solo and on the pool: same rows, same schema, same error conditions as recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sqlshell.errors import Error
+from tests.support.answers import canonical, difference, same
+from tests.support.slt import SLT, Block, parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlshell.session import Session
+
+FILES = sorted(SLT.glob("*.slt"))
+
+
+def run_block(session: Session, block: Block) -> str | None:
+    """What is wrong with a block's answer; None when it is right."""
+    try:
+        result = session.execute(block.sql)
+        rows = [[canonical(v) for v in row] for row in result.rows()]
+        schema = [f"{f.name}: {f.type}" for f in result.fields]
+        result.close()
+    except Error as e:
+        if block.kind == "error" and e.condition.split(".")[0] == block.condition:
+            return None
+        return f"[{e.condition}] {e.message}"
+    if block.kind == "statement":
+        return None
+    if block.kind == "error":
+        return f"gave {rows[:3]}, expected the error {block.condition}"
+    if schema != block.schema:
+        return f"schema {schema}, expected {block.schema}"
+    if "ordered" in block.flags:
+        return None if same(block.rows, rows) else f"got {rows}, expected {block.rows}"
+    return difference(block.rows, rows)
+
+
+def run_file(session: Session, path: Path) -> list[str]:
+    failures = []
+    for block in parse(path.read_text()):
+        if block.kind == "comment":
+            continue
+        wrong = run_block(session, block)
+        if wrong is not None:
+            failures.append(f"{path.name}:{block.line}: {block.sql}\n    {wrong}")
+    return failures
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_solo(session: Session, path: Path) -> None:
+    failures = run_file(session, path)
+    assert not failures, "\n".join(failures)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_pool(pool_session: Session, path: Path) -> None:
+    failures = run_file(pool_session, path)
+    assert not failures, "\n".join(failures)
