@@ -32,7 +32,6 @@ class SparkDialect(Databricks):
     class Tokenizer(Databricks.Tokenizer):
         KEYWORDS: ClassVar[dict[str, TokenType]] = {
             **{word: _STOCK[word] for word in (*_OPERATORS, *_PHRASES, *_WORDS)},
-            "SETMINUS": TokenType.EXCEPT,
         }
         COMMANDS: ClassVar[set[TokenType]] = set()
         RAW_STRINGS: ClassVar[list[Any]] = [*Databricks.Tokenizer.RAW_STRINGS, "$$"]

@@ -53,15 +53,16 @@ from sqlglot.errors import ParseError as SqlglotParseError
 from sqlglot.tokens import Token, TokenType
 
 from sqlshell.errors import NotSupportedError, ParseError
+from sqlshell.parser.clauses import check
 from sqlshell.parser.dialect import DIALECT
 from sqlshell.parser.statement import Query, Statement
-from sqlshell.parser.tokens import LITERAL_MARK, PREFIX, rewrite, tokenize, upper
+from sqlshell.parser.tokens import rewrite, tokenize, upper
+from sqlshell.parser.validate import normalise, span_of, validate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlshell.errors import Span
-
+__all__ = ["is_query", "parse_query", "parse_statement", "span_of", "split_number", "syntax_error", "type_ddl"]
 QUERY_STARTS = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
 OWN_DIALECTS = {"spark", "databricks", "sqlshell", ""}
 _NUMBER = re.compile(r"(.*?[0-9.])(BD|L|S|Y|D|F)?", re.IGNORECASE)
@@ -95,12 +96,11 @@ def is_query(tokens: Sequence[Token]) -> bool:
 
 def parse_query(tokens: Sequence[Token], text: str) -> Query:
     """A query from raw tokens (without a semicolon); its offsets stay those of `text`."""
-    from sqlshell.parser.validate import normalise, validate
-
     ready = rewrite(tokens, text)
     for token in ready:
         if token.token_type == TokenType.SEMICOLON:
             raise syntax_error(token, text, hint="one statement at a time")
+    check(ready, text)
     try:
         parsed = DIALECT.parser(error_level=ErrorLevel.IMMEDIATE).parse(ready, text)
     except SqlglotParseError as error:
@@ -123,18 +123,6 @@ def syntax_error(token: Token | None, text: str, hint: str | None = None) -> Par
     return ParseError(f"Syntax error at or near '{shown}'", span=(token.start, token.end + 1), hint=hint)
 
 
-def span_of(node: exp.Expr) -> Span | None:
-    """The span of all positions at or below `node`, or None where it has none."""
-    starts: list[int] = []
-    ends: list[int] = []
-    for part in node.walk():
-        start = part.meta.get("start")
-        if start is not None:
-            starts.append(start)
-            ends.append(part.meta["end"] + 1)
-    return (min(starts), max(ends)) if starts else None
-
-
 def split_number(text: str) -> tuple[str, str]:
     """A number literal's digits and its suffix in capitals: "1.5BD" -> ("1.5", "BD"), "7" -> ("7", "")."""
     match = _NUMBER.fullmatch(text)
@@ -148,7 +136,7 @@ def type_ddl(node: exp.DataType) -> str:
     return node.sql(dialect="databricks")
 
 
-_EXPECTED = re.compile(r"Expect(?:ing|ed) (.{1,40})")
+_EXPECTED = re.compile(r"Expect(?:ing|ed) (.{1,40}?)(?: but got.*)?$", re.DOTALL)
 
 
 def _translate(error: SqlglotParseError, tokens: Sequence[Token], text: str) -> ParseError:
@@ -158,7 +146,8 @@ def _translate(error: SqlglotParseError, tokens: Sequence[Token], text: str) -> 
     found = [t for t in tokens if (t.line, t.col) == at]
     token = next((t for t in found if text[t.start : t.end + 1] == highlight), found[-1] if found else None)
     expected = _EXPECTED.match(str(details.get("description") or ""))
-    hint = f"expected {expected[1].strip()}" if expected and "<class" not in expected[1] else None
+    known = expected is not None and "<" not in expected[1]
+    hint = f"expected {expected[1].strip()}" if expected is not None and known else None
     if token is tokens[-1] and "Required" in str(details.get("description")):
         token = None
     return syntax_error(token, text, hint)

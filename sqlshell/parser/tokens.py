@@ -20,6 +20,7 @@ from sqlglot.tokens import Token, TokenType
 
 from sqlshell.errors import NotSupportedError, ParseError
 from sqlshell.parser.dialect import DIALECT
+from sqlshell.parser.type_tokens import skip_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ MAX_NESTING = 200
 
 T = TokenType
 _STRINGS = {T.STRING, T.RAW_STRING}
+_FOREIGN_LITERALS = {T.NATIONAL_STRING, T.BYTE_STRING, T.BIT_STRING, T.UNICODE_STRING, T.HEREDOC_STRING}
 _OPEN = {T.L_PAREN: T.R_PAREN, T.L_BRACKET: T.R_BRACKET}
 _OPERATOR_WORDS = {"LIKE", "ILIKE", "RLIKE", "REGEXP", "DIV", "BETWEEN", "AND", "OR", "IN", "IS", "ESCAPE", "NOT"}
 _QUANTIFIERS = {"ANY", "SOME", "ALL"}
@@ -39,7 +41,7 @@ _NEVER_CALLS = {
     "SELECT", "DISTINCT", "ALL", "FROM", "WHERE", "HAVING", "QUALIFY", "ON", "USING", "CASE", "WHEN", "THEN", "ELSE",
     "END", "AS", "OVER", "JOIN", "UNION", "EXCEPT", "MINUS", "SETMINUS", "INTERSECT", "VALUES", "LATERAL", "TABLE",
     "WITH", "GROUP BY", "ORDER BY", "PARTITION BY", "SORT BY", "CLUSTER BY", "DISTRIBUTE BY", "GROUPING SETS",
-    "ROLLUP", "CUBE", "LIMIT", "OFFSET", "INTERVAL", "TABLESAMPLE", "PIVOT", "UNPIVOT", "WINDOW", "RECURSIVE",
+    "ROLLUP", "CUBE", "LIMIT", "OFFSET", "INTERVAL", "TABLESAMPLE", "PIVOT", "UNPIVOT", "RECURSIVE",
     "CAST", "TRY_CAST", "EXTRACT", "NULL", "TRUE", "FALSE", "FOR", "NOT", "IN", "IS", "AND", "OR", "BETWEEN", "ESCAPE",
     "ASC", "DESC", "INNER", "CROSS", "NATURAL", "OUTER",
 }  # fmt: skip
@@ -47,9 +49,19 @@ _NAMES_WITHOUT_CALL = {
     "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "CURRENT_USER", "SESSION_USER", "CONNECT_BY_ROOT", "CURDATE",
     "TRANSFORM", "IF", "FIRST", "REPLACE", "FILTER", "PERCENT", "ROWS", "RANGE",
 }  # fmt: skip
+_SET_OPERATIONS = {T.UNION, T.INTERSECT, T.EXCEPT}
 _TYPED_LITERALS = {"DATE", "TIME", "TIMESTAMP", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ"}
-_COMMA_FORMS = {"SUBSTRING": {"FROM", "FOR"}, "SUBSTR": {"FROM", "FOR"}, "POSITION": {"IN"}, "OVERLAY": {"PLACING", "FROM", "FOR"}}
-_TRIM_WORDS = {"BOTH", "LEADING", "TRAILING", "FROM"}
+_TYPES = {
+    T.ARRAY, T.BINARY, T.BIGINT, T.BOOLEAN, T.TINYINT, T.CHAR, T.DECIMAL, T.DOUBLE, T.FLOAT, T.INT, T.MAP, T.SMALLINT,
+    T.TEXT, T.STRUCT, T.VARCHAR, T.VARIANT, T.VOID,
+}  # fmt: skip
+_COMMA_FORMS = {
+    "SUBSTRING": ("FROM", "FOR"),
+    "SUBSTR": ("FROM", "FOR"),
+    "POSITION": ("IN",),
+    "OVERLAY": ("PLACING", "FROM", "FOR"),
+}
+_TRIM_SIDES = {"BOTH", "LEADING", "TRAILING"}
 _QUERY_STARTS = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
 _TIMESTAMP_TAG = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)(\d{3})?)?")
 
@@ -71,7 +83,7 @@ def tokenize(text: str) -> list[Token]:
 
 def rewrite(tokens: Sequence[Token], text: str) -> list[Token]:
     """Tokens of a query that sqlglot's parser reads as Spark would (see the module docstring)."""
-    return _mark_calls(_join_literals(tokens, text), text)
+    return _complete_queries(_mark_calls(_join_literals(tokens, text), text))
 
 
 def upper(token: Token) -> str:
@@ -103,6 +115,8 @@ def _join_literals(tokens: Sequence[Token], text: str) -> list[Token]:
             out.extend(_version(tokens[i + 1], text))
             i += 2
             continue
+        if kind in _FOREIGN_LITERALS:
+            raise ParseError("Syntax error: Spark has no such literal", span=(token.start, token.end + 1))
         if kind in (T.L_BRACE, T.R_BRACE, T.BACKSLASH, T.HASH) or kind == T.PARAMETER:
             raise ParseError(f"Syntax error at or near '{token.text}'", span=(token.start, token.end + 1))
         out.append(token)
@@ -112,6 +126,8 @@ def _join_literals(tokens: Sequence[Token], text: str) -> list[Token]:
 
 def _join_strings(tokens: Sequence[Token], i: int, text: str, out: list[Token]) -> int:
     first = last = tokens[i]
+    if text[first.start] == "$":
+        raise ParseError("Syntax error: $$ ... $$ is for function bodies only", span=(first.start, first.end + 1))
     parts = [first.text]
     i += 1
     while i < len(tokens) and tokens[i].token_type in _STRINGS:
@@ -126,6 +142,11 @@ def _join_strings(tokens: Sequence[Token], i: int, text: str, out: list[Token]) 
     before = out[-1] if out else None
     if before is not None and upper(before) in _TYPED_LITERALS and not _after_dot(out, len(out) - 1):
         value = LITERAL_MARK + value
+    elif before is not None and before.token_type in _TYPES and not _after_dot(out, len(out) - 1):
+        raise ParseError(
+            f'Literals of the type "{before.text.upper()}" are not supported', condition="UNSUPPORTED_TYPED_LITERAL",
+            span=(before.start, last.end + 1), hint="use CAST",
+        )  # fmt: skip
     out.append(Token(T.STRING, value, first.line, last.col, first.start, last.end, last.comments))
     return i
 
@@ -153,6 +174,44 @@ def _version(tag: Token, text: str) -> list[Token]:
             _like(tag, T.STRING, stamp)]  # fmt: skip
 
 
+def _complete_queries(tokens: list[Token]) -> list[Token]:
+    """`VALUES ...` and `TABLE t` where a query is expected become `SELECT * FROM ...`."""
+    out: list[Token] = []
+    for i, token in enumerate(tokens):
+        if token.token_type in (T.VALUES, T.TABLE) and i + 1 < len(tokens) and _in_query_position(tokens, i):
+            out += [_like(token, T.SELECT, "SELECT"), _like(token, T.STAR, "*"), _like(token, T.FROM, "FROM")]
+            if token.token_type == T.TABLE:
+                continue
+        out.append(token)
+    return out
+
+
+def _in_query_position(tokens: Sequence[Token], i: int) -> bool:
+    if tokens[i + 1].token_type in (T.R_PAREN, T.COMMA, T.DOT, T.EQ):
+        return False
+    before = i - 1
+    if before >= 1 and tokens[before].token_type in (T.ALL, T.DISTINCT):
+        before -= 1
+        return tokens[before].token_type in _SET_OPERATIONS
+    if before < 0 or tokens[before].token_type in _SET_OPERATIONS:
+        return True
+    if tokens[before].token_type == T.R_PAREN:
+        return _closes_cte(tokens, before)
+    if tokens[before].token_type != T.L_PAREN:
+        return False
+    return before == 0 or not tokens[before - 1].text.startswith(PREFIX)
+
+
+def _closes_cte(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the parenthesis closed at `i` is the body of a common table expression (`AS (...)`)."""
+    depth = 0
+    for at in range(i, -1, -1):
+        depth += {T.R_PAREN: 1, T.L_PAREN: -1}.get(tokens[at].token_type, 0)
+        if depth == 0:
+            return at > 0 and tokens[at - 1].token_type == T.ALIAS
+    return False
+
+
 def _mark_calls(tokens: list[Token], text: str) -> list[Token]:
     stack: list[Token] = []  # openers; those of CAST end calls after their AS
     type_depth: list[int] = []
@@ -174,17 +233,32 @@ def _mark_calls(tokens: list[Token], text: str) -> list[Token]:
             if type_depth and type_depth[-1] > len(stack):
                 type_depth.pop()
         elif kind == T.ALIAS and type_depth and type_depth[-1] == len(stack):
-            i = _skip_to_close(tokens, i + 1)
+            i = skip_type(tokens, i + 1, text)
+            if i < n and tokens[i].token_type != T.R_PAREN:
+                raise ParseError(
+                    f"Syntax error at or near '{text[tokens[i].start : tokens[i].end + 1]}'",
+                    span=(tokens[i].start, tokens[i].end + 1), hint="expected ) after the type",
+                )  # fmt: skip
             continue
         elif kind == T.DCOLON:
-            i = _skip_type(tokens, i + 1)
+            i = skip_type(tokens, i + 1, text)
             continue
+        elif kind in (T.PIPE, T.GT):
+            _refuse_operators(tokens, i)
         elif _is_word(token):
             _mark_word(tokens, i)
         i += 1
     if stack:
         raise ParseError("Syntax error at or near end of input", span=(len(text), len(text)), hint=_unclosed(stack[-1], text))
     return tokens
+
+
+def _refuse_operators(tokens: Sequence[Token], i: int) -> None:
+    for shape, advice in ((">>>", "use shiftrightunsigned(value, bits)"), ("|>", "write the query with subqueries")):
+        found = tokens[i : i + len(shape)]
+        start = tokens[i].start
+        if "".join(t.text for t in found) == shape and found[-1].end == start + len(shape) - 1:
+            raise NotSupportedError(f"the operator {shape} is not supported", span=(start, start + len(shape)), hint=advice)
 
 
 def _unclosed(token: Token, text: str) -> str:
@@ -197,38 +271,6 @@ def _is_word(token: Token) -> bool:
         return True
     first = token.text[:1]
     return token.token_type not in _STRINGS and (first.isalpha() or first == "_")
-
-
-def _skip_to_close(tokens: Sequence[Token], i: int) -> int:
-    """The index of the parenthesis that closes the level `i` is in."""
-    depth = 0
-    while i < len(tokens):
-        kind = tokens[i].token_type
-        if kind == T.L_PAREN:
-            depth += 1
-        elif kind == T.R_PAREN:
-            if depth == 0:
-                return i
-            depth -= 1
-        i += 1
-    return i
-
-
-def _skip_type(tokens: Sequence[Token], i: int) -> int:
-    """The index after the type that starts at `i` (`decimal(10,2)`, `array<map<string,int>>`)."""
-    if i >= len(tokens):
-        return i
-    i += 1
-    if i < len(tokens) and tokens[i].token_type == T.LT and upper(tokens[i - 1]) in ("ARRAY", "MAP", "STRUCT"):
-        depth = 0
-        while i < len(tokens):
-            depth += {T.LT: 1, T.GT: -1}.get(tokens[i].token_type, 0)
-            i += 1
-            if depth == 0:
-                break
-    elif i < len(tokens) and tokens[i].token_type == T.L_PAREN:
-        i = _skip_to_close(tokens, i + 1) + 1
-    return i
 
 
 def _mark_word(tokens: list[Token], i: int) -> None:
@@ -244,7 +286,7 @@ def _mark_word(tokens: list[Token], i: int) -> None:
         return
     if word in _COMMA_FORMS:
         _commas(tokens, i + 1, _COMMA_FORMS[word])
-    elif word == "TRIM" and _has_word(tokens, i + 1, _TRIM_WORDS):
+    elif word == "TRIM" and _is_trim_form(tokens, i + 1):
         return
     tokens[i] = _like(token, T.VAR, PREFIX + token.text)
 
@@ -258,7 +300,7 @@ def _plain(tokens: list[Token], i: int, word: str, after_dot: bool) -> None:
             return
         if word in ("ROWS", "RANGE") and (following in ("BETWEEN", "UNBOUNDED", "CURRENT") or _is_frame(tokens, i)):
             return
-        if word in ("ROWS", "PERCENT") and following == "" and i + 1 < len(tokens) and tokens[i + 1].token_type == T.R_PAREN:
+        if word in ("ROWS", "PERCENT") and following == ")" and i and tokens[i - 1].token_type == T.NUMBER:
             return
     if tokens[i].token_type not in (T.IDENTIFIER, T.STAR):
         kind = T.IDENTIFIER if word in ("IF", "TRANSFORM", "CONNECT_BY_ROOT", "CURDATE", "ANY") else T.VAR
@@ -316,13 +358,28 @@ def _ends_operand(token: Token) -> bool:
     return _is_word(token) and (word in ("NULL", "TRUE", "FALSE", "END") or word not in _NEVER_CALLS)
 
 
-def _has_word(tokens: Sequence[Token], i: int, words: set[str]) -> bool:
-    return any(upper(tokens[j]) in words for j in _level(tokens, i))
+def _is_trim_form(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the arguments are `[BOTH | LEADING | TRAILING] [characters] FROM text`."""
+    if any(upper(tokens[j]) == "FROM" for j in _level(tokens, i)):
+        return True
+    first = tokens[i + 1]
+    if upper(first) in _TRIM_SIDES and tokens[i + 2].token_type not in (T.R_PAREN, T.COMMA, T.DOT):
+        raise ParseError(
+            "Syntax error: TRIM with a side needs FROM", span=(first.start, first.end + 1),
+            hint=f"write TRIM({upper(first)} FROM text)",
+        )  # fmt: skip
+    return False
 
 
-def _commas(tokens: list[Token], i: int, words: set[str]) -> None:
-    for j in list(_level(tokens, i)):
-        if upper(tokens[j]) in words:
+def _commas(tokens: list[Token], i: int, words: tuple[str, ...]) -> None:
+    """Turns the words, which must come in this order, into commas."""
+    at = 0
+    for j in _level(tokens, i):
+        word = upper(tokens[j])
+        if word in words:
+            if at >= len(words) or word != words[at]:
+                raise ParseError(f"Syntax error at or near '{tokens[j].text}'", span=(tokens[j].start, tokens[j].end + 1))
+            at += 1
             tokens[j] = _like(tokens[j], T.COMMA, ",")
 
 

@@ -1,31 +1,319 @@
-"""After sqlglot: the tree is put in order (`normalise`), and what sqlglot lets pass is refused (`validate`)."""
+"""After sqlglot: the tree is put in order (`normalise`), and what it should not hold is refused (`validate`).
+
+`ALLOWED` lists every node and argument that Spark's grammar can produce (and we hand to the binder): anything else
+that sqlglot knows from other dialects is refused by name, never ignored.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from sqlshell.errors import NotSupportedError, ParseError
+from sqlshell.errors import Error, NotSupportedError, ParseError
+from sqlshell.parser.precedence import COMPARISONS, PREDICATES, regroup
 from sqlshell.parser.tokens import LITERAL_MARK, PREFIX
 
 if TYPE_CHECKING:
-    from sqlglot.expressions import Query
+    from collections.abc import Callable
+
+    from sqlshell.errors import Span
+
+_BINARY = (
+    "Add Sub Mul Div IntDiv Mod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift And Or EQ NEQ LT LTE "
+    "GT GTE NullSafeEQ NullSafeNEQ Is Dot Collate Escape RegexpLike Kwarg IntervalSpan Extract Filter WithinGroup"
+)
+_UNARY = (
+    "Not Neg BitwiseNot Paren Boolean Having Where Qualify From IgnoreNulls RespectNulls HexString Exists Any All Var "
+    "DataTypeParam CommentColumnConstraint Offset"
+)
+_LISTS = "Tuple GroupingSets Rollup Cube Cluster Distribute Sort Order Distinct Hint"
+_OTHERS = """
+    Alias: this alias; Aliases: this expressions; Anonymous: this expressions; Between: this low high;
+    Bracket: this expressions; CTE: this alias; Case: this ifs default; Cast: this to; TryCast: this to safe;
+    Column: this table db catalog; ColumnConstraint: kind; ColumnDef: this kind constraints; DPipe: this expression safe;
+    DataType: this expressions nested collate; Div: this expression typed safe; Except: this expression distinct with_ order limit offset sort cluster distribute windows;
+    Group: expressions grouping_sets rollup cube all; Identifier: this quoted; If: this true;
+    ILike: this expression negate; Like: this expression negate; In: this expressions query;
+    Intersect: this expression distinct with_ order limit offset sort cluster distribute windows;
+    Interval: this unit; Join: this on side kind using method; JoinHint: this expressions; Lambda: this expressions;
+    Lateral: this alias view outer; Limit: expression; Literal: this is_string; NotNullColumnConstraint: ; Null: ;
+    Order: this expressions; Ordered: this desc nulls_first; Pivot: expressions fields columns pivot_column_naming unpivot
+    include_nulls alias; PivotAlias: this alias; PivotAny: this; Placeholder: this; UnpivotColumns: this expressions;
+    Select: expressions from_ limit offset joins group having order sort distribute cluster qualify windows distinct
+    laterals where with_ hint;
+    Star: except_; Subquery: this alias limit offset order with_ joins laterals sample pivots sort cluster distribute windows;
+    Table: this db catalog version alias joins sample pivots laterals;
+    TableAlias: this columns; TableSample: bucket_numerator bucket_denominator bucket_field percent rows size seed;
+    Trim: this position expression; Offset: expression;
+    Union: this expression distinct with_ order limit offset sort cluster distribute windows;
+    Values: expressions alias; Version: this expression kind; Window: this order over partition_by alias spec;
+    WindowSpec: kind start start_side end end_side; With: expressions recursive
+"""
+
+
+def _allowed() -> dict[type[exp.Expr], frozenset[str]]:
+    table: dict[type[exp.Expr], frozenset[str]] = {}
+    for names, args in ((_BINARY, "this expression"), (_UNARY, "this"), (_LISTS, "expressions")):
+        for name in names.split():
+            table[getattr(exp, name)] = frozenset(args.split())
+    for row in _OTHERS.split(";"):
+        name, _, args = row.partition(":")
+        table[getattr(exp, name.strip())] = frozenset(args.split())
+    return table
+
+
+ALLOWED = _allowed()
+_CLAUSE_NAMES = {
+    ("Select", "locks"): "FOR UPDATE",
+    ("Select", "kind"): "SELECT AS",
+    ("Select", "into"): "SELECT INTO",
+    ("Distinct", "on"): "DISTINCT ON",
+    ("Limit", "expressions"): "LIMIT ... BY",
+    ("WindowSpec", "exclude"): "EXCLUDE in a window frame",
+    ("Between", "symmetric"): "BETWEEN SYMMETRIC",
+    ("Table", "hints"): "WITH (...) after a table",
+    ("Union", "by_name"): "UNION BY NAME",
+}
+_NODE_NAMES = {
+    "AtTimeZone": "AT TIME ZONE",
+    "Slice": "the slice [from:to]",
+    "Array": "the array literal [...]",
+    "JSONExtract": "the path operator ':'",
+    "QueryTransform": "TRANSFORM ... USING",
+    "Unnest": "UNNEST",
+    "Fetch": "FETCH FIRST",
+}
+_JOINS = {
+    ("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"), ("FULL", ""),
+    ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI"), ("", "SEMI"), ("", "ANTI"),
+}  # fmt: skip
+_UNITS = {
+    unit + plural
+    for unit in ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND")
+    for plural in ("", "S")
+}
+_SUFFIX_BITS = {"Y": (7, "TINYINT"), "S": (15, "SMALLINT"), "L": (63, "BIGINT")}
+
+
+def span_of(node: exp.Expr) -> Span | None:
+    """The span of all positions at or below `node`, or None where it has none."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for part in node.walk():
+        start = part.meta.get("start")
+        if start is not None:
+            starts.append(start)
+            ends.append(part.meta["end"] + 1)
+    return (min(starts), max(ends)) if starts else None
 
 
 def normalise(ast: exp.Query, text: str) -> exp.Query:
-    """Strips the token pass's marks."""
+    """Strips the token pass's marks and regroups operators by Spark's precedence, in place."""
     for node in ast.walk():
         this = node.args.get("this")
         if isinstance(this, str):
             if this.startswith(PREFIX):
-                node.args["this"] = this[1:]
+                node.set("this", this[1:])
             elif this.startswith(LITERAL_MARK):
-                node.args["this"] = this[1:]
+                node.set("this", this[1:])
                 if isinstance(node.parent, exp.Cast):
                     node.parent.meta["typed_literal"] = True
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+            start = node.this.meta.get("start")
+            if start is not None and text[start] in "'\"rR" and node.this.args.get("quoted"):
+                node.this.meta["path"] = True
+    regroup(ast)
     return ast
 
 
 def validate(ast: exp.Query, text: str) -> None:
-    return
+    """Raises ParseError or NotSupportedError for what the tree should not hold."""
+    for node in ast.walk():
+        kind = type(node)
+        allowed = ALLOWED.get(kind)
+        if allowed is None:
+            name = _NODE_NAMES.get(kind.__name__) or f"`{_shown(node)}`"
+            raise NotSupportedError(f"{name} is not supported", span=span_of(node))
+        for key, value in node.args.items():
+            if key not in allowed and value is not None and value is not False and value != []:
+                raise _unsupported_clause(node, key, value)
+        special = _CHECKS.get(kind)
+        if special is not None:
+            special(node)
+
+
+def _shown(node: exp.Expr) -> str:
+    shown = node.sql(dialect="databricks")
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _unsupported_clause(node: exp.Expr, key: str, value: object) -> NotSupportedError:
+    name = _CLAUSE_NAMES.get((type(node).__name__, key))
+    part = value[0] if isinstance(value, list) else value
+    if name is None:
+        name = f"`{_shown(part)}`" if isinstance(part, exp.Expr) else key.replace("_", " ").strip().upper()
+        name += f" in `{_shown(node)}`"
+    span = (span_of(part) if isinstance(part, exp.Expr) else None) or span_of(node)
+    return NotSupportedError(f"{name} is not supported", span=span)
+
+
+def _syntax(node: exp.Expr, what: str, hint: str | None = None, condition: str | None = None) -> Error:
+    return ParseError(f"Syntax error: {what}", span=span_of(node), hint=hint, condition=condition)
+
+
+def _check_join(node: exp.Expr) -> None:
+    side, kind, method = (str(node.args.get(key) or "").upper() for key in ("side", "kind", "method"))
+    shown = " ".join(word for word in (method, side, kind, "JOIN") if word)
+    if (side, kind) not in _JOINS or method not in ("", "NATURAL"):
+        raise NotSupportedError(f"{shown} is not supported", span=span_of(node.this))
+    on = node.args.get("on")
+    if method and kind == "CROSS":
+        raise ParseError(
+            "The join types NATURAL and CROSS are incompatible", condition="INCOMPATIBLE_JOIN_TYPES", span=span_of(node.this)
+        )
+    if method and (on is not None and span_of(on) is not None or node.args.get("using")):
+        raise _syntax(on or node, "NATURAL JOIN takes no condition")
+
+
+def _check_lateral(node: exp.Expr) -> None:
+    if node.args.get("view"):
+        if not isinstance(node.this, (exp.Anonymous, exp.Dot)):
+            raise _syntax(node, "LATERAL VIEW needs a function", "write LATERAL VIEW explode(column) alias AS name")
+        alias = node.args.get("alias")
+        if alias is None or alias.args.get("this") is None:
+            raise _syntax(node, "LATERAL VIEW needs an alias", "write LATERAL VIEW explode(column) alias AS name")
+    elif not isinstance(node.this, (exp.Subquery, exp.Anonymous)):
+        raise ParseError(
+            "LATERAL can only be used with a subquery or a table function",
+            condition="INVALID_SQL_SYNTAX.LATERAL_WITHOUT_SUBQUERY_OR_TABLE_VALUED_FUNC", span=span_of(node),
+        )  # fmt: skip
+
+
+def _check_is(node: exp.Expr) -> None:
+    if not isinstance(node.expression, (exp.Null, exp.Boolean)):
+        raise _syntax(node, "IS is followed by NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM")
+
+
+def _check_call(node: exp.Expr) -> None:
+    name = node.this if isinstance(node.this, str) else node.this.name
+    for arg in node.expressions:
+        if isinstance(arg, exp.Alias) and name.lower() != "struct":
+            raise _syntax(arg, f"an argument of {name} cannot have an alias", "only STRUCT names its arguments with AS")
+        if isinstance(arg, exp.Order):
+            raise _syntax(arg, f"{name} takes no ORDER BY", f"write {name}(...) WITHIN GROUP (ORDER BY ...) if it takes one")
+        if isinstance(arg, exp.Limit):
+            raise _syntax(arg, f"{name} takes no LIMIT")
+
+
+def _check_lambda(node: exp.Expr) -> None:
+    parent = node.parent
+    if not isinstance(parent, (exp.Anonymous, exp.Kwarg)):
+        raise _syntax(node, "a lambda can only be an argument of a function")
+
+
+def _check_bracket(node: exp.Expr) -> None:
+    if len(node.expressions) != 1:
+        raise _syntax(node, "an index is one value")
+
+
+def _check_tuple(node: exp.Expr) -> None:
+    if not node.expressions and not isinstance(node.parent, (exp.Group, exp.GroupingSets, exp.Rollup, exp.Cube)):
+        raise _syntax(node.parent or node, "the parentheses are empty")
+
+
+def _check_interval(node: exp.Expr) -> None:
+    value, unit = node.this, node.args.get("unit")
+    if isinstance(node.parent, exp.DataType):
+        return
+    if value is None:
+        raise _syntax(node, "INTERVAL needs a value", "write INTERVAL 1 DAY, for example")
+    inner = value.this if isinstance(value, exp.Neg) else value
+    if unit is None:
+        if not isinstance(inner, exp.Literal) or not any(c.isalpha() for c in inner.this):
+            raise _syntax(node, "INTERVAL needs a unit", "write INTERVAL 1 DAY, for example")
+        return
+    for part in (unit.this, unit.expression) if isinstance(unit, exp.IntervalSpan) else (unit,):
+        if part.name.upper() not in _UNITS:
+            raise _syntax(node, f"{part.name} is not a unit of INTERVAL", "units are YEAR, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND")
+    if not isinstance(inner, (exp.Literal, exp.Paren)):
+        raise _syntax(node, "the value of INTERVAL needs parentheses", "write INTERVAL (value) DAY")
+
+
+def _check_window(node: exp.Expr) -> None:
+    if node.args.get("alias") is not None and isinstance(node.parent, exp.Select) and node.arg_key == "windows":
+        return
+    if node.args.get("alias") is not None and any(node.args.get(k) for k in ("partition_by", "order", "spec")):
+        raise _syntax(node, "a named window cannot be extended", "write the whole window in OVER (...)")
+
+
+def _check_frame(node: exp.Expr) -> None:
+    if str(node.args.get("kind")).upper() not in ("ROWS", "RANGE"):
+        raise NotSupportedError(f"window frames of {node.args['kind']} are not supported", span=span_of(node))
+    for bound in ("start", "end"):
+        value = node.args.get(bound)
+        side = node.args.get(f"{bound}_side")
+        if value is not None and side is None and value != "CURRENT ROW":
+            raise _syntax(node.parent or node, "a frame bound needs PRECEDING or FOLLOWING")
+
+
+def _check_number(node: exp.Expr) -> None:
+    if node.args.get("is_string") or not node.this[-1:].isalpha():
+        return
+    bits = _SUFFIX_BITS.get(node.this[-1].upper())
+    digits = node.this[:-1]
+    if bits is None or not digits.isdigit():
+        return
+    limit = 1 << bits[0]
+    negative = isinstance(node.parent, exp.Neg)
+    if int(digits) > (limit if negative else limit - 1):
+        sign = "-" if negative else ""
+        raise ParseError(
+            f"Numeric literal {sign}{digits} is outside the valid range for {bits[1]} with minimum value of {-limit} "
+            f"and maximum value of {limit - 1}",
+            condition="INVALID_NUMERIC_LITERAL_RANGE",
+            span=span_of(node),
+        )
+
+
+def _check_escape(node: exp.Expr) -> None:
+    escape = node.expression
+    if not isinstance(escape, exp.Literal) or not escape.is_string or len(escape.this) != 1:
+        raise ParseError(
+            f"Found an invalid escape string: {_shown(escape)}. The escape string must contain only one character",
+            condition="INVALID_ESC", span=span_of(escape),
+        )  # fmt: skip
+
+
+def _check_comparison(node: exp.Expr) -> None:
+    if isinstance(node.this, PREDICATES):
+        raise _syntax(node, "a predicate cannot be compared", "put it in parentheses")
+
+
+def _check_extract(node: exp.Expr) -> None:
+    if not isinstance(node.this, exp.Var):
+        raise _syntax(node, "EXTRACT needs a field name", "write EXTRACT(YEAR FROM value)")
+
+
+def _check_alias(node: exp.Expr) -> None:
+    if isinstance(node.this, exp.Star) or isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star):
+        raise _syntax(node, "* takes no alias")
+
+
+_CHECKS: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
+    exp.Join: _check_join,
+    exp.Lateral: _check_lateral,
+    exp.Is: _check_is,
+    exp.Anonymous: _check_call,
+    exp.Lambda: _check_lambda,
+    exp.Bracket: _check_bracket,
+    exp.Tuple: _check_tuple,
+    exp.Interval: _check_interval,
+    exp.Window: _check_window,
+    exp.WindowSpec: _check_frame,
+    exp.Literal: _check_number,
+    exp.Escape: _check_escape,
+    exp.Extract: _check_extract,
+    exp.Alias: _check_alias,
+    **dict.fromkeys(COMPARISONS, _check_comparison),
+}
