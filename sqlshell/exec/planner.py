@@ -1,29 +1,102 @@
-"""Plan to stage graph, in one pure function: which fragments, how many tasks, which exchanges."""
+"""Plan to stage graph, in one pure function: which fragments, how many tasks, which exchanges.
+
+Solo (the default): one stage, one process, all cores. Pool: every operator says how its input must be spread,
+and an exchange is put where it is not:
+
+    Aggregate      partial in place, states hashed by the keys, final; holistic ones hash the rows instead
+    Join           a small side goes to every task; else both sides are hashed by the keys
+    Window         hashed by PARTITION BY
+    Sort           gathered, or ranges of the first key when it is large;   TopN, Limit: in place, then gathered
+    Shared         a stage of its own, read several times;   recursion: one task
+
+A fragment's `spread` is `single` (one task), `anywhere` (constants: any task can make them), `split` (N tasks),
+`hash` (N tasks, equal `keys` together) or `ordered` (N tasks, sorted through all of them).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.exec.stage import Output, Stage, StageGraph, TaskLayout
-from sqlshell.plan.logical import Aggregate, Limit, Plan, Project, Scan, Sort, TopN, Values
+from sqlshell.errors import InternalError
+from sqlshell.exec import estimate, platform, splits
+from sqlshell.exec.equi import equi_pairs, is_orderable, stable_hash
+from sqlshell.exec.memory import MemoryPlan
+from sqlshell.exec.physical import ExchangeRead, FinalAggregate, PartialAggregate
+from sqlshell.exec.stage import Output, Stage, StageGraph, StageInput, TaskLayout
+from sqlshell.expr.expr import AggCall, Column, Expr, SortKey
+from sqlshell.functions import registry
+from sqlshell.plan.logical import (
+    Aggregate,
+    Expand,
+    Filter,
+    Generate,
+    Join,
+    Limit,
+    Named,
+    Plan,
+    Project,
+    RecursiveCte,
+    Scan,
+    Shared,
+    Sort,
+    TopN,
+    Union,
+    Values,
+    Window,
+    fresh_id,
+    named,
+    passthrough,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlshell.config import Settings
 
 BOUNDED_ROWS = 1_000_000
+POOL_PAYS = 16 << 20
+"""With `workers` set and nothing else, files below this size still run solo."""
+
+MAX_PARTITIONS = 512
 
 
 def plan_stages(plan: Plan, settings: Settings) -> StageGraph:
     """The stage graph of an optimized plan."""
     values = settings.snapshot()
-    return solo_graph(plan, values)
+    partitions = choose_partitions(plan, values)
+    return solo_graph(plan, values) if partitions <= 1 else pool_graph(plan, values, partitions)
 
 
-def solo_graph(plan: Plan, settings: dict[str, Any]) -> StageGraph:
+def choose_partitions(plan: Plan, settings: Mapping[str, Any]) -> int:
+    """1 for solo; else how many partitions every exchange has."""
+    forced, workers = settings["sqlshell.partitions"], settings["sqlshell.workers"]
+    if forced is not None:
+        return int(forced)
+    memory = MemoryPlan.of(settings["sqlshell.memory_limit"], workers or platform.cpu_count())
+    state = estimate.state(plan)
+    needed = min(MAX_PARTITIONS, -(-state // memory.state_target("pool")))
+    if state > memory.share("solo"):
+        return max(2, workers or 0, needed)
+    if (workers or 1) > 1 and estimate.scanned(plan) > POOL_PAYS:
+        return max(int(workers), needed)
+    return 1
+
+
+def solo_graph(plan: Plan, settings: Mapping[str, Any]) -> StageGraph:
     """The whole plan as one stage of one task with all cores."""
     layout = TaskLayout((None,) * len(plan.collect(Scan)))
     stage = Stage(0, plan, (), Output("result"), (layout,), slot="solo", bounded=is_bounded(plan))
     return StageGraph((stage,), tuple(c.name for c in plan.output), plan, settings)
+
+
+def pool_graph(plan: Plan, settings: Mapping[str, Any], partitions: int) -> StageGraph:
+    """The plan cut at exchanges of `partitions` partitions."""
+    planner = Planner(settings, partitions)
+    planner.finish(plan)
+    return StageGraph(
+        tuple(planner.stages), tuple(c.name for c in plan.output), plan, settings, partitions
+    )
 
 
 def is_bounded(plan: Plan) -> bool:
@@ -33,6 +106,376 @@ def is_bounded(plan: Plan) -> bool:
             return plan.count is not None and plan.count <= BOUNDED_ROWS
         case Project():
             return is_bounded(plan.input)
-        case Aggregate() | Sort() | Values():
+        case Aggregate() | FinalAggregate() | Sort() | Values():
             return True
     return False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A fragment under construction: its plan, where it reads other stages, and how its rows are spread."""
+
+    plan: Plan
+    spread: str
+    inputs: tuple[StageInput, ...] = ()
+    keys: tuple[int, ...] = ()
+
+    @property
+    def parallel(self) -> bool:
+        return self.spread in {"split", "hash", "ordered"}
+
+    def over(self, plan: Plan, *, keys: tuple[int, ...] | None = None) -> Piece:
+        """The same fragment with an operator on top that keeps rows where they are."""
+        kept = self.keys if keys is None else keys
+        spread = "split" if self.spread == "hash" and not kept else self.spread
+        return replace(self, plan=plan, spread=spread, keys=kept)
+
+
+class Planner:
+    """Builds the stages of one plan, producers first."""
+
+    def __init__(self, settings: Mapping[str, Any], partitions: int) -> None:
+        self.stages: list[Stage] = []
+        self.partitions = partitions
+        self._broadcast_limit: int = settings["sqlshell.broadcast_limit"]
+        workers = settings["sqlshell.workers"] or platform.cpu_count()
+        self._memory = MemoryPlan.of(settings["sqlshell.memory_limit"], workers)
+        self._sizes: dict[int, int] = {}
+        self._shared: dict[int, tuple[Stage, Piece]] = {}
+
+    def finish(self, plan: Plan) -> None:
+        """Plan everything; the last stage gives the result."""
+        self._cut(self.visit(plan), Output("result"))
+
+    # -- stages
+
+    def _cut(self, piece: Piece, output: Output, sample: SortKey | None = None) -> Stage:
+        """End a fragment: it becomes a stage."""
+        tasks = self._tasks(piece)
+        scans = piece.plan.collect(Scan)
+        if piece.parallel:
+            by_scan = [splits.assign(s.source, tasks) for s in scans]
+            layout = tuple(TaskLayout(tuple(s[i] for s in by_scan), (i,)) for i in range(tasks))
+        else:
+            layout = (TaskLayout((None,) * len(scans), tuple(range(self.partitions))),)
+        stage = Stage(
+            id=len(self.stages),
+            plan=piece.plan,
+            inputs=_merge((), piece.inputs),
+            output=output,
+            layout=layout,
+            slot="pool" if tasks > 1 else "solo",
+            sample=sample,
+            bounded=is_bounded(piece.plan),
+        )
+        self._sizes[stage.id] = estimate.size(piece.plan, self._sizes)
+        self.stages.append(stage)
+        return stage
+
+    def _tasks(self, piece: Piece) -> int:
+        """Tasks of a stage: all partitions when it reads any, else as many as its files keep busy."""
+        if not piece.parallel:
+            return 1
+        if any(i.mode in {"partition", "aligned"} for i in piece.inputs):
+            return self.partitions
+        scans = piece.plan.collect(Scan)
+        return max((splits.useful_tasks(s.source, self.partitions) for s in scans), default=1)
+
+    def _read(self, stage: Stage, mode: str, spread: str, keys: tuple[int, ...] = ()) -> Piece:
+        read = ExchangeRead(stage.id, stage.plan.output)
+        return Piece(read, spread, (StageInput(stage.id, mode),), keys)
+
+    def _single(self, piece: Piece) -> Piece:
+        """All rows in one task."""
+        if piece.spread == "anywhere":
+            return replace(piece, spread="single")
+        if not piece.parallel:
+            return piece
+        return self._read(self._cut(piece, Output("whole")), "first", "single")
+
+    def _to_all(self, piece: Piece) -> Piece:
+        """All rows in every task."""
+        if piece.spread == "anywhere":
+            return piece
+        return self._read(self._cut(piece, Output("whole")), "broadcast", "anywhere")
+
+    def _hashed(self, piece: Piece, exprs: tuple[Expr, ...]) -> Piece:
+        """Rows with equal values of `exprs` in one task; columns stay as they are."""
+        columns = piece.plan.output
+        piece, keys = _with_columns(piece, exprs)
+        stage = self._cut(piece, Output("hash", keys, self.partitions))
+        read = self._read(stage, "partition", "hash", tuple(k.id for k in keys))
+        if stage.plan.output == columns:
+            return read
+        kept = read.plan.output
+        wanted = {c.id for c in columns}
+        keys_kept = read.keys if wanted.issuperset(read.keys) else ()
+        assert len(kept) > len(columns)
+        return read.over(Project(read.plan, tuple(passthrough(c) for c in columns)), keys=keys_kept)
+
+    # -- operators
+
+    def visit(self, plan: Plan) -> Piece:
+        """The fragment that computes a plan."""
+        match plan:
+            case Values():
+                return Piece(plan, "anywhere")
+            case Scan():
+                return Piece(plan, "split")
+            case Project():
+                return self._project(plan)
+            case Filter() | Generate():
+                piece = self.visit(plan.input)
+                return piece.over(replace(plan, input=piece.plan))
+            case Expand():
+                piece = self.visit(plan.input)
+                return piece.over(replace(plan, input=piece.plan), keys=())
+            case Aggregate():
+                return self._aggregate(plan)
+            case Join():
+                return self._join(plan)
+            case Window():
+                return self._window(plan)
+            case Sort():
+                return self._sort(plan)
+            case TopN() | Limit():
+                return self._limit(plan)
+            case Union():
+                return self._union(plan)
+            case Shared():
+                return self._read_shared(plan)
+            case RecursiveCte():
+                return Piece(plan, "single")
+        raise InternalError(f"no stage planning for {type(plan).__name__}")
+
+    def _project(self, node: Project) -> Piece:
+        piece = self.visit(node.input)
+        renamed = {i.expr.id: i.column.id for i in node.items if isinstance(i.expr, Column)}
+        kept = tuple(renamed[k] for k in piece.keys) if all(k in renamed for k in piece.keys) else ()
+        return piece.over(replace(node, input=piece.plan), keys=kept)
+
+    def _aggregate(self, node: Aggregate) -> Piece:
+        piece = self.visit(node.input)
+        here = replace(node, input=piece.plan)
+        if not piece.parallel:
+            return replace(self._single(piece), plan=here)
+        by_column = {k.expr.id: k.column.id for k in node.keys if isinstance(k.expr, Column)}
+        if piece.spread == "hash" and piece.keys and all(k in by_column for k in piece.keys):
+            return piece.over(here, keys=tuple(by_column[k] for k in piece.keys))
+        if all(can_split(a.expr) for a in node.aggs):
+            return self._two_phases(node, piece)
+        if not node.keys:
+            single = self._single(piece)
+            return single.over(replace(node, input=single.plan))
+        piece, keys = _with_columns(piece, tuple(k.expr for k in node.keys))
+        hashed = self._read(
+            self._cut(piece, Output("hash", keys, self.partitions)), "partition", "hash"
+        )
+        items = tuple(Named(k.column, c) for k, c in zip(node.keys, keys, strict=True))
+        return hashed.over(
+            Aggregate(hashed.plan, items, node.aggs), keys=tuple(k.column.id for k in node.keys)
+        )
+
+    def _two_phases(self, node: Aggregate, piece: Piece) -> Piece:
+        states = tuple(_state_columns(a) for a in node.aggs)
+        partial = piece.over(PartialAggregate(piece.plan, node.keys, node.aggs, states))
+        keys = tuple(k.column for k in node.keys)
+        if keys:
+            stage = self._cut(partial, Output("hash", keys, self.partitions))
+            read = self._read(stage, "partition", "hash", tuple(k.id for k in keys))
+        else:
+            read = self._single(partial)
+        return read.over(FinalAggregate(read.plan, keys, node.aggs, states))
+
+    def _window(self, node: Window) -> Piece:
+        piece = self.visit(node.input)
+        for partition_by, calls in _by_partition(node.calls):
+            ids = {e.id for e in partition_by if isinstance(e, Column)}
+            if not piece.parallel or not partition_by:
+                piece = self._single(piece)
+            elif not (piece.spread == "hash" and piece.keys and ids.issuperset(piece.keys)):
+                piece = self._hashed(piece, partition_by)
+            piece = piece.over(Window(piece.plan, calls))
+        if piece.plan.output != node.output:
+            piece = piece.over(Project(piece.plan, tuple(passthrough(c) for c in node.output)))
+        return piece
+
+    def _sort(self, node: Sort) -> Piece:
+        piece = self.visit(node.input)
+        first = node.keys[0].expr
+        large = estimate.size(piece.plan, self._sizes) > self._memory.state_target("solo")
+        if not piece.parallel or not large or not is_orderable(first.type):
+            single = self._single(piece)
+            return single.over(replace(node, input=single.plan))
+        columns = piece.plan.output
+        piece, (key,) = _with_columns(piece, (first,))
+        order = replace(node.keys[0], expr=key)
+        stage = self._cut(piece, Output("whole"), sample=order)
+        again = self._read(stage, "aligned", "split")
+        output = Output("range", (key,), self.partitions, (order,), stage.id)
+        ranges = self._read(self._cut(again, output), "partition", "ordered")
+        sorted_plan: Plan = Sort(ranges.plan, (order, *node.keys[1:]))
+        if sorted_plan.output != columns:
+            sorted_plan = Project(sorted_plan, tuple(passthrough(c) for c in columns))
+        return ranges.over(sorted_plan)
+
+    def _limit(self, node: TopN | Limit) -> Piece:
+        piece = self.visit(node.input)
+        if piece.parallel:
+            if node.count is not None and piece.spread != "ordered":
+                local = replace(node, input=piece.plan, count=node.count + node.offset, offset=0)
+                piece = piece.over(local)
+            piece = self._single(piece)
+        elif piece.spread == "anywhere":
+            piece = self._single(piece)
+        return piece.over(replace(node, input=piece.plan))
+
+    def _union(self, node: Union) -> Piece:
+        pieces = [self.visit(p) for p in node.inputs]
+        if not any(p.parallel for p in pieces):
+            spread = "anywhere" if all(p.spread == "anywhere" for p in pieces) else "single"
+        else:
+            # Constants and single fragments would repeat in every task: only task 0 may read them.
+            pieces = [p if p.parallel else self._first_only(p) for p in pieces]
+            spread = "split"
+        inputs: tuple[StageInput, ...] = ()
+        for p in pieces:
+            inputs = _merge(inputs, p.inputs)
+        return Piece(replace(node, inputs=tuple(p.plan for p in pieces)), spread, inputs)
+
+    def _first_only(self, piece: Piece) -> Piece:
+        stage = self._cut(self._single(piece), Output("whole"))
+        return self._read(stage, "first", "split")
+
+    def _read_shared(self, node: Shared) -> Piece:
+        found = self._shared.get(node.key)
+        if found is None:
+            piece = self.visit(node.input)
+            if piece.spread == "anywhere":
+                piece = self._single(piece)
+            found = self._shared[node.key] = (self._cut(piece, Output("whole")), piece)
+        stage, made = found
+        if made.parallel:
+            read = self._read(stage, "aligned", "hash" if made.spread == "hash" else "split", made.keys)
+        else:
+            read = self._read(stage, "first", "single")
+        items = tuple(Named(c, p) for c, p in zip(node.columns, node.input.output, strict=True))
+        renamed = {p.id: c.id for c, p in zip(node.columns, node.input.output, strict=True)}
+        return read.over(Project(read.plan, items), keys=tuple(renamed[k] for k in read.keys))
+
+    # -- joins
+
+    def _join(self, node: Join) -> Piece:
+        left, right = self.visit(node.left), self.visit(node.right)
+        if not left.parallel and not right.parallel:
+            return self._join_here(node, self._single(left), right)
+        pairs = equi_pairs(node)
+        way = self._join_way(node, left, right, bool(pairs))
+        if way == "single":
+            return self._join_here(node, self._single(left), self._single(right))
+        if way == "send_right":
+            if left.spread == "anywhere":
+                left = self._single(left)
+            return self._join_here(node, left, self._to_all(right))
+        if way == "send_left":
+            if right.spread == "anywhere":
+                right = self._single(right)
+            piece = self._join_here(node, self._to_all(left), right)
+            return replace(piece, spread=right.spread, keys=right.keys if right.spread == "hash" else ())
+        left, right = self._together(left, right, pairs)
+        return self._join_here(node, left, right)
+
+    def _join_way(self, node: Join, left: Piece, right: Piece, equal: bool) -> str:
+        """How to bring matching rows together: send a side to all tasks, hash both, or gather both."""
+        send_right = node.kind not in {"right", "full"}
+        send_left = node.kind in {"inner", "cross", "right"}
+        left_size = estimate.size(left.plan, self._sizes)
+        right_size = estimate.size(right.plan, self._sizes)
+        if node.null_aware:
+            return "send_right"
+        if not equal:
+            if send_left and (not send_right or left_size < right_size):
+                return "send_left"
+            return "send_right" if send_right else "single"
+        if send_right and right_size <= self._broadcast_limit and (not send_left or right_size <= left_size):
+            return "send_right"
+        if send_left and left_size <= self._broadcast_limit:
+            return "send_left"
+        return "hash"
+
+    def _together(self, left: Piece, right: Piece, pairs: list[tuple[Expr, Expr]]) -> tuple[Piece, Piece]:
+        """Both sides hashed by the equal keys; a side that already is, stays."""
+        lefts, rights = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
+        chosen = _already(left, lefts)
+        if chosen is not None:
+            wanted = tuple(rights[i] for i in chosen)
+            return left, right if _is_hashed_by(right, wanted) else self._hashed(right, wanted)
+        chosen = _already(right, rights)
+        if chosen is not None:
+            return self._hashed(left, tuple(lefts[i] for i in chosen)), right
+        return self._hashed(left, lefts), self._hashed(right, rights)
+
+    def _join_here(self, node: Join, left: Piece, right: Piece) -> Piece:
+        """The join in one fragment; its rows stay where the left rows are."""
+        join = replace(node, left=left.plan, right=right.plan)
+        keys = left.keys if node.kind not in {"full", "right"} else ()
+        spread = left.spread if left.spread != "anywhere" else right.spread
+        if spread == "hash" and not keys or spread == "ordered":
+            spread = "split"
+        return Piece(join, spread, _merge(left.inputs, right.inputs), keys)
+
+
+def _merge(a: tuple[StageInput, ...], b: tuple[StageInput, ...]) -> tuple[StageInput, ...]:
+    """Both lists of inputs, each stage once; one fragment reads a stage in one way."""
+    modes = {i.stage: i.mode for i in a}
+    for i in b:
+        if modes.setdefault(i.stage, i.mode) != i.mode:
+            raise InternalError(f"stage {i.stage} is read in two ways by one fragment")
+    return tuple(StageInput(s, m) for s, m in modes.items())
+
+
+def _with_columns(piece: Piece, exprs: tuple[Expr, ...]) -> tuple[Piece, tuple[Column, ...]]:
+    """The fragment with every expression available as a column."""
+    added = [e if isinstance(e, Column) else named("key", e) for e in exprs]
+    new = tuple(a for a in added if isinstance(a, Named))
+    if new:
+        items = tuple(passthrough(c) for c in piece.plan.output) + new
+        piece = piece.over(Project(piece.plan, items))
+    return piece, tuple(a.column if isinstance(a, Named) else a for a in added)
+
+
+def _already(piece: Piece, exprs: tuple[Expr, ...]) -> list[int] | None:
+    """Positions of `exprs` that are, in order, the columns a fragment is hashed by; None when it is not."""
+    if piece.spread != "hash" or not piece.keys:
+        return None
+    by_id = {e.id: i for i, e in enumerate(exprs) if isinstance(e, Column)}
+    if any(k not in by_id for k in piece.keys):
+        return None
+    return [by_id[k] for k in piece.keys]
+
+
+def _is_hashed_by(piece: Piece, exprs: tuple[Expr, ...]) -> bool:
+    return piece.spread == "hash" and piece.keys == tuple(e.id if isinstance(e, Column) else -1 for e in exprs)
+
+
+def _by_partition(calls: tuple[Named, ...]) -> list[tuple[tuple[Expr, ...], tuple[Named, ...]]]:
+    """Window calls grouped by their PARTITION BY; those hashed last come first no more than once."""
+    groups: dict[tuple[Expr, ...], list[Named]] = {}
+    for call in calls:
+        keys = tuple(e for e in call.expr.partition_by if stable_hash(e.type))
+        groups.setdefault(keys, []).append(call)
+    return [(keys, tuple(group)) for keys, group in groups.items()]
+
+
+def can_split(call: AggCall) -> bool:
+    """Whether an aggregate may run as partial and final."""
+    return bool(registry.get(call.fn).states) and not call.distinct and not call.order_by
+
+
+def _state_columns(agg: Named) -> tuple[Column, ...]:
+    call = agg.expr
+    types = tuple(a.type for a in call.args)
+    return tuple(
+        Column(fresh_id(), f"{agg.column.name}_{s.suffix}", s.type(types))
+        for s in registry.get(call.fn).states
+    )

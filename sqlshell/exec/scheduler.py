@@ -212,7 +212,7 @@ class Scheduler:
                 case "first":
                     chosen = refs if index == 0 else []
                 case "aligned":
-                    chosen = [r for r in refs if r.task == index]
+                    chosen = [r for r in refs if r.task % stage.tasks == index]
                 case _:
                     wanted = set(layout.partitions)
                     chosen = [r for r in refs if r.partition in wanted]
