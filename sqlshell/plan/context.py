@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlshell.errors import Span
+    from sqlshell.expr.expr import Expr, Literal
     from sqlshell.plan.logical import Plan
     from sqlshell.storage.source import MemorySource, Source
 
@@ -73,6 +74,10 @@ class BindContext(Protocol):
 
     def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
         """The files at `uri` as a source; the format is guessed when None."""
+        ...
+
+    def evaluate(self, exprs: list[Expr]) -> list[Literal]:
+        """Values of foldable expressions (LIMIT 1 + 1); plain literals never come here."""
         ...
 
     def parse_query(self, text: str, dialect: str) -> Any:

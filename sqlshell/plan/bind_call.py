@@ -1,0 +1,351 @@
+"""Function calls: scalar, aggregate, generator, lambdas, named arguments, session values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from sqlglot import exp
+
+from sqlshell.errors import AnalysisError
+from sqlshell.expr.expr import AggCall, Call, Column, Expr, LambdaVar, Literal, SortKey
+from sqlshell.functions import registry
+from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
+from sqlshell.plan.call import UnboundLambda, make_aggregate, make_call, make_generator
+from sqlshell.plan.logical import fresh_id
+from sqlshell.types import BIGINT, DATE, INT, STRING, TIMESTAMP, TIMESTAMP_NTZ, TINYINT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlshell.errors import Span
+    from sqlshell.plan.bind import Binder
+    from sqlshell.plan.bind_site import Site
+
+SESSION_FUNCTIONS = {
+    "current_date": "current_date",
+    "curdate": "current_date",
+    "current_timestamp": "current_timestamp",
+    "now": "current_timestamp",
+    "localtimestamp": "localtimestamp",
+    "current_user": "current_user",
+    "user": "current_user",
+    "session_user": "current_user",
+    "current_database": "current_schema",
+    "current_schema": "current_schema",
+    "current_catalog": "current_catalog",
+    "current_timezone": "current_timezone",
+}
+BARE_SESSION_FUNCTIONS = {
+    "current_date",
+    "current_timestamp",
+    "localtimestamp",
+    "current_user",
+    "user",
+    "session_user",
+}
+GROUPING_FUNCTIONS = {"grouping", "grouping_id"}
+STAR_SAFE = {"count", "struct", "array", "concat", "concat_ws", "hash", "xxhash64", "coalesce", "greatest", "least"}
+"""Functions that take `*` as the list of all columns."""
+
+
+def session_value(b: Binder, name: str) -> Expr | None:
+    """`current_date` and its kin without parentheses; None for any other name."""
+    return _session(b, SESSION_FUNCTIONS[name]) if name in BARE_SESSION_FUNCTIONS else None
+
+
+def session_node(b: Binder, node: Any, name: str) -> Expr:
+    """sqlglot's own nodes for the same."""
+    reject_unused(node, ())
+    return _session(b, name)
+
+
+def _session(b: Binder, name: str) -> Expr:
+    ctx = b.ctx
+    if name == "current_user":
+        return Literal(ctx.current_user, STRING)
+    if name == "current_schema":
+        return Literal(ctx.current_schema, STRING)
+    if name == "current_catalog":
+        return Literal("spark_catalog", STRING)
+    if name == "current_timezone":
+        return Literal(b.zone, STRING)
+    if name == "current_timestamp":
+        return Literal(ctx.now, TIMESTAMP)
+    local = ctx.now.replace(tzinfo=UTC).astimezone(ZoneInfo(b.zone)).replace(tzinfo=None)
+    return Literal(local.date(), DATE) if name == "current_date" else Literal(local, TIMESTAMP_NTZ)
+
+
+def bind_call(b: Binder, node: Any, site: Site) -> Expr:
+    """`name(arguments)` in an expression."""
+    reject_unused(node, ("this", "expressions"))
+    return _bind(b, node, site, {})
+
+
+def bind_wrapped(b: Binder, node: Any, site: Site) -> Expr:
+    """A call with FILTER, WITHIN GROUP, IGNORE NULLS or RESPECT NULLS around it."""
+    call, extras = unwrap(b, node, site)
+    if not isinstance(call, exp.Anonymous):
+        raise unsupported(call)
+    return _bind(b, call, site, extras)
+
+
+def unwrap(b: Binder, node: Any, site: Site) -> tuple[Any, dict[str, Any]]:
+    """The bare call inside its wrappers, and what the wrappers say."""
+    extras: dict[str, Any] = {}
+    while not isinstance(node, exp.Anonymous):
+        if isinstance(node, exp.Filter):
+            reject_unused(node, ("this", "expression"))
+            extras["filter"] = node.expression.this
+        elif isinstance(node, exp.WithinGroup):
+            reject_unused(node, ("this", "expression"))
+            extras["order"] = node.expression.expressions
+        elif isinstance(node, exp.IgnoreNulls):
+            extras["ignore_nulls"] = True
+        elif isinstance(node, exp.RespectNulls):
+            extras["ignore_nulls"] = False
+        else:
+            raise unsupported(node)
+        node = node.this
+    return node, extras
+
+
+def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
+    name = node.name.lower()
+    span = span_of(node)
+    row = registry.lookup(name)
+    kind = row.kind if row is not None else "scalar"
+    if kind == "aggregate":
+        return _allow_aggregate(b, node, site, extras)
+    if kind == "window":
+        raise AnalysisError(
+            f"{name}() needs an OVER clause", condition="WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE", span=span
+        )
+    if extras:
+        raise AnalysisError(
+            f"{name}() is no aggregate function: FILTER, WITHIN GROUP and IGNORE NULLS do not fit it",
+            condition="INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
+            span=span,
+        )
+    if kind == "generator":
+        raise AnalysisError(
+            f"{name}() makes rows: it stands alone in the select list, in FROM or in LATERAL VIEW",
+            condition="UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS"
+            if site.generators
+            else "UNSUPPORTED_GENERATOR.OUTSIDE_SELECT",
+            span=span,
+        )
+    if name in GROUPING_FUNCTIONS:
+        return _grouping(b, node, name, site, span)
+    if name in SESSION_FUNCTIONS and not node.expressions:
+        return _session(b, SESSION_FUNCTIONS[name])
+    if name == "struct":
+        return make_struct(b, node.expressions, site, span)
+    args, named_args = arguments(b, node, site)
+    if name in {"date_part", "datepart", "extract"} and len(args) == 2 and isinstance(args[0], Literal):
+        return date_part(args[0], args[1], span)
+    return make_call(name, args, span=span, named=named_args or None)
+
+
+def arguments(b: Binder, node: Any, site: Site) -> tuple[list[Any], dict[str, Expr]]:
+    """Positional and named arguments, stars expanded, lambdas waiting for their parameter types."""
+    args: list[Any] = []
+    named_args: dict[str, Expr] = {}
+    for arg in node.expressions:
+        if isinstance(arg, (exp.Kwarg, exp.PropertyEQ)):
+            named_args[arg.this.name.lower()] = b.expr(arg.expression, site)
+        elif named_args:
+            raise AnalysisError(
+                "a positional argument cannot follow a named one",
+                condition="UNEXPECTED_POSITIONAL_ARGUMENT",
+                span=span_of(arg),
+            )
+        elif isinstance(arg, exp.Lambda):
+            args.append(_lambda(b, arg, site))
+        elif is_star(arg):
+            args.extend(e for _, e in _star_columns(node, arg, site))
+        else:
+            args.append(b.expr(arg, site))
+    return args, named_args
+
+
+def is_star(node: Any) -> bool:
+    """`*` or `t.*`."""
+    return isinstance(node, exp.Star) or (
+        isinstance(node, (exp.Column, exp.Dot)) and isinstance(node.args.get("expression", node.this), exp.Star)
+    )
+
+
+def _star_columns(call: Any, star: Any, site: Site) -> list[tuple[str, Expr]]:
+    if call.name.lower() not in STAR_SAFE:
+        raise AnalysisError(
+            f"{call.name}(*) is not possible", condition="INVALID_USAGE_OF_STAR_OR_REGEX", span=span_of(call)
+        )
+    if isinstance(star, exp.Star):
+        reject_unused(star, ())
+        return site.scope.star((), span_of(call))
+    reject_unused(star.this, ())
+    return site.scope.star([p.name for p in star.parts[:-1]], span_of(star))
+
+
+def _lambda(b: Binder, node: Any, site: Site) -> UnboundLambda:
+    reject_unused(node, ("this", "expressions"))
+    names = tuple(p.name for p in node.expressions)
+
+    def bind(variables: tuple[LambdaVar, ...]) -> Expr:
+        known = {n.lower(): v for n, v in zip(names, variables, strict=True)}
+        return b.expr(node.this, replace(site, lambdas={**site.lambdas, **known}))
+
+    return UnboundLambda(names, bind, span_of(node))
+
+
+def _allow_aggregate(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
+    if site.inside == "aggregate":
+        raise AnalysisError(
+            f"an aggregate function inside another one: {text_of(node)}",
+            condition="NESTED_AGGREGATE_FUNCTION",
+            span=span_of(node),
+            hint="aggregate in a subquery first",
+        )
+    if not site.aggregates:
+        condition = {"WHERE": "INVALID_WHERE_CONDITION", "GROUP BY": "GROUP_BY_AGGREGATE", "QUALIFY": "QUALIFY_AGGREGATE_NOT_ALLOWED"}.get(
+            site.clause, "UNSUPPORTED_EXPR_FOR_OPERATOR"
+        )
+        raise AnalysisError(
+            f"aggregate functions are not allowed in {site.clause}: {text_of(node)}",
+            condition=condition,
+            span=span_of(node),
+            hint="filter groups with HAVING" if site.clause == "WHERE" else None,
+        )
+    return aggregate_call(b, node, site, extras, "aggregate")
+
+
+def aggregate_call(b: Binder, node: Any, site: Site, extras: dict[str, Any], inside: str) -> AggCall:
+    """An aggregate or window function; its arguments see FROM's columns first."""
+    inner = replace(site, inside=inside) if inside == "window" else replace(site, inside=inside, prefer=None)
+    distinct = False
+    call = node
+    if len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Distinct):
+        distinct = True
+        reject_unused(node.expressions[0], ("expressions",))
+        call = node.expressions[0]
+    name = node.name.lower()
+    if name == "count" and len(call.expressions) == 1 and isinstance(call.expressions[0], exp.Star) and not distinct:
+        reject_unused(call.expressions[0], ())
+        args: list[Any] = [Literal(1, INT)]
+    else:
+        args = []
+        for arg in call.expressions:
+            if is_star(arg):
+                args.extend(e for _, e in _star_columns(node, arg, inner))
+            elif isinstance(arg, (exp.Kwarg, exp.PropertyEQ, exp.Lambda, exp.Order, exp.Limit)):
+                raise unsupported(arg, f"this argument of {name}()")
+            else:
+                args.append(b.expr(arg, inner))
+    condition = extras.get("filter")
+    order = tuple(sort_key(b, o, inner) for o in extras.get("order", ()))
+    return make_aggregate(
+        name,
+        args,
+        distinct=distinct,
+        filter=b.predicate(condition, inner, "FILTER") if condition is not None else None,
+        order_by=order,
+        ignore_nulls=bool(extras.get("ignore_nulls", False)),
+        span=span_of(node),
+    )
+
+
+def sort_key(b: Binder, node: Any, site: Site) -> SortKey:
+    """One ORDER BY item; Spark puts nulls first when ascending, last when descending."""
+    if not isinstance(node, exp.Ordered):
+        return SortKey(b.expr(node, site))
+    reject_unused(node, ("this", "desc", "nulls_first"))
+    ascending = not node.args.get("desc")
+    nulls_first = node.args.get("nulls_first")
+    return SortKey(b.expr(node.this, site), ascending, ascending if nulls_first is None else bool(nulls_first))
+
+
+def bind_generator(b: Binder, node: Any, site: Site) -> tuple[Call, tuple[Column, ...], bool] | None:
+    """A generator call, its columns, and whether it is the `_outer` form; None when `node` is something else."""
+    if not isinstance(node, exp.Anonymous):
+        return None
+    name = node.name.lower()
+    row = registry.lookup(name) or registry.lookup(name.removesuffix("_outer"))
+    if row is None or row.kind != "generator":
+        return None
+    reject_unused(node, ("this", "expressions"))
+    args, named_args = arguments(b, node, replace(site, generators=True))
+    if named_args:
+        raise unsupported(node, f"a named argument of {name}()")
+    call, fields = make_generator(name, args, span_of(node))
+    outer = name.endswith("_outer")
+    columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable or outer) for f in fields)
+    return call, columns, outer
+
+
+def make_struct(b: Binder, items: Sequence[Any], site: Site, span: Span | None) -> Expr:
+    """struct(a, b AS c, *): fields take their columns' names, else col1, col2 ..."""
+    args: list[Expr] = []
+    for item in items:
+        if is_star(item):
+            fake = exp.Anonymous(this="struct")
+            for name, e in _star_columns(fake, item, site):
+                args += [Literal(name, STRING), e]
+            continue
+        inner = item
+        if isinstance(item, (exp.Alias, exp.PropertyEQ, exp.Kwarg)):
+            name = item.alias if isinstance(item, exp.Alias) else item.this.name
+            inner = item.this if isinstance(item, exp.Alias) else item.expression
+        elif isinstance(item, (exp.Column, exp.Identifier)):
+            name = item.name
+        elif isinstance(item, exp.Dot) and isinstance(item.expression, exp.Identifier):
+            name = item.expression.name
+        else:
+            name = f"col{len(args) // 2 + 1}"
+        args += [Literal(name, STRING), b.expr(inner, site)]
+    return make_call("named_struct", args, span=span)
+
+
+def _grouping(b: Binder, node: Any, name: str, site: Site, span: Span | None) -> Expr:
+    """A placeholder `bind_group` replaces; elsewhere it is refused."""
+    if not site.aggregates:
+        raise AnalysisError(
+            f"{name}() needs GROUP BY with GROUPING SETS, CUBE or ROLLUP",
+            condition="UNSUPPORTED_GROUPING_EXPRESSION",
+            span=span,
+        )
+    args = tuple(b.expr(a, replace(site, inside="aggregate", prefer=None)) for a in node.expressions)
+    return Call(name, args, TINYINT if name == "grouping" else BIGINT, False, span)
+
+
+DATE_PARTS = {
+    "year": "year", "years": "year", "y": "year", "yr": "year", "yrs": "year",
+    "yearofweek": "yearofweek",
+    "quarter": "quarter", "qtr": "quarter",
+    "month": "month", "mon": "month", "mons": "month", "months": "month",
+    "week": "weekofyear", "w": "weekofyear", "weeks": "weekofyear",
+    "day": "day", "d": "day", "days": "day",
+    "dayofweek": "dayofweek", "dow": "dayofweek",
+    "dayofweek_iso": "dow_iso", "dow_iso": "dow_iso",
+    "doy": "dayofyear",
+    "hour": "hour", "h": "hour", "hours": "hour", "hr": "hour", "hrs": "hour",
+    "minute": "minute", "m": "minute", "min": "minute", "mins": "minute", "minutes": "minute",
+    "second": "second", "s": "second", "sec": "second", "secs": "second", "seconds": "second",
+}  # fmt: skip
+
+
+def date_part(field: Literal, value: Expr, span: Span | None) -> Expr:
+    """EXTRACT(field FROM value): the function of that field; fractions of a second are kept."""
+    name = DATE_PARTS.get(str(field.value).lower())
+    if name is None:
+        raise AnalysisError(
+            f"`{field.value}` is no field of a date, time or interval",
+            condition="INVALID_EXTRACT_FIELD",
+            span=span,
+        )
+    row = registry.lookup("date_part")
+    if row is not None:
+        return make_call("date_part", [Literal(name, STRING), value], span=span)
+    return make_call(name, [value], span=span)

@@ -1,0 +1,405 @@
+"""Scalar expressions: one small handler per AST class; anything else is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from sqlshell.errors import AnalysisError, NotSupportedError
+from sqlshell.expr.expr import Expr, Literal
+from sqlshell.plan import bind_call, bind_literal, bind_subquery, bind_type, bind_window
+from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
+from sqlshell.plan.call import make_call
+from sqlshell.plan.coerce import cast_explicitly, cast_to
+from sqlshell.plan.scope import get_field
+from sqlshell.types import BOOLEAN, STRING, VOID, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlshell.errors import Span
+    from sqlshell.plan.bind import Binder
+    from sqlshell.plan.bind_site import Site
+
+MAX_DEPTH = 250
+
+BINARY_OPERATORS: dict[type, str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.IntDiv: "div",
+    exp.Mod: "%",
+    exp.EQ: "=",
+    exp.NullSafeEQ: "<=>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.BitwiseAnd: "&",
+    exp.BitwiseOr: "|",
+    exp.BitwiseXor: "^",
+    exp.BitwiseLeftShift: "shiftleft",
+    exp.BitwiseRightShift: "shiftright",
+    exp.RegexpLike: "rlike",
+}
+_BINARY_ARGS = ("this", "expression", "typed", "safe")
+
+
+def bind_expr(b: Binder, node: Any, site: Site) -> Expr:
+    """The typed expression of an AST node."""
+    handler = HANDLERS.get(type(node))
+    if handler is None:
+        raise unsupported(node)
+    b.depth += 1
+    if b.depth > MAX_DEPTH:
+        raise b.too_deep()
+    try:
+        return handler(b, node, site)
+    finally:
+        b.depth -= 1
+
+
+def _binary(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, _BINARY_ARGS)
+    quantified = node.expression
+    if isinstance(quantified, (exp.Any, exp.All)):
+        return bind_subquery.bind_quantified(b, node, BINARY_OPERATORS[type(node)], site)
+    left, right = b.expr(node.this, site), b.expr(node.expression, site)
+    return make_call(BINARY_OPERATORS[type(node)], [left, right], span=span_of(node))
+
+
+def _not_equal(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, _BINARY_ARGS)
+    if isinstance(node.expression, (exp.Any, exp.All)):
+        return bind_subquery.bind_quantified(b, node, "!=", site)
+    op = "<=>" if isinstance(node, exp.NullSafeNEQ) else "="
+    equal = make_call(op, [b.expr(node.this, site), b.expr(node.expression, site)], span=span_of(node))
+    return make_call("not", [equal], span=span_of(node))
+
+
+def _flatten(node: Any, kind: type) -> list[Any]:
+    """Operands of a chain of one associative operator, left to right, without recursion."""
+    out: list[Any] = []
+    stack = [node]
+    while stack:
+        n = stack.pop()
+        if type(n) is kind:
+            reject_unused(n, _BINARY_ARGS)
+            stack.append(n.expression)
+            stack.append(n.this)
+        elif isinstance(n, exp.Paren) and type(n.this) is kind:
+            stack.append(n.this)
+        else:
+            out.append(n)
+    return out
+
+
+def _chain(name: str) -> Callable[[Binder, Any, Site], Expr]:
+    def handler(b: Binder, node: Any, site: Site) -> Expr:
+        args = [b.expr(n, site) for n in _flatten(node, type(node))]
+        return make_call(name, args, span=span_of(node))
+
+    return handler
+
+
+def _concat(b: Binder, node: Any, site: Site) -> Expr:
+    """`'a' 'b'`: adjacent string literals are one literal."""
+    reject_unused(node, ("expressions", "safe", "coalesce"))
+    parts = [b.expr(e, site) for e in node.expressions]
+    if all(isinstance(p, Literal) and isinstance(p.value, str) for p in parts):
+        return Literal("".join(p.value for p in parts if isinstance(p, Literal)), STRING)
+    return make_call("||", parts, span=span_of(node))
+
+
+def _not(b: Binder, node: Any, site: Site) -> Expr:
+    return make_call("not", [b.expr(node.this, site)], span=span_of(node))
+
+
+def _negative(b: Binder, node: Any, site: Site) -> Expr:
+    literal = bind_literal.negative(node)
+    if literal is not None:
+        return literal
+    return make_call("negative", [b.expr(node.this, site)], span=span_of(node))
+
+
+def _paren(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, ("this",))
+    return b.expr(node.this, site)
+
+
+def _is(b: Binder, node: Any, site: Site) -> Expr:
+    """IS NULL, IS TRUE, IS FALSE (NOT stands around it; UNKNOWN is NULL)."""
+    reject_unused(node, ("this", "expression"))
+    value, target = b.expr(node.this, site), node.expression
+    span = span_of(node)
+    if isinstance(target, exp.Null) or (isinstance(target, exp.Var) and target.name.upper() == "UNKNOWN"):
+        return make_call("isnull", [value], span=span)
+    if isinstance(target, exp.Boolean):
+        return make_call("<=>", [cast_to(value, BOOLEAN), Literal(bool(target.this), BOOLEAN)], span=span)
+    raise unsupported(node)
+
+
+def _between(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, ("this", "low", "high", "symmetric"))
+    if node.args.get("symmetric"):
+        raise unsupported(node, "BETWEEN SYMMETRIC")
+    value = b.expr(node.this, site)
+    low, high = b.expr(node.args["low"], site), b.expr(node.args["high"], site)
+    span = span_of(node)
+    return make_call(
+        "and", [make_call(">=", [value, low], span=span), make_call("<=", [value, high], span=span)], span=span
+    )
+
+
+def _in(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, ("this", "expressions", "query"))
+    query = node.args.get("query")
+    if query is not None:
+        return bind_subquery.bind_in(b, node.this, query, site)
+    options = node.expressions
+    if len(options) == 1 and isinstance(options[0], (exp.Query, exp.Subquery)):
+        return bind_subquery.bind_in(b, node.this, options[0], site)
+    value = b.expr(node.this, site)
+    return make_call("in", [value, *(b.expr(o, site) for o in options)], span=span_of(node))
+
+
+def _like(name: str) -> Callable[[Binder, Any, Site], Expr]:
+    def handler(b: Binder, node: Any, site: Site) -> Expr:
+        reject_unused(node, _BINARY_ARGS)
+        return _like_with(b, node, name, "\\", site)
+
+    return handler
+
+
+def _like_with(b: Binder, node: Any, name: str, escape: str, site: Site) -> Expr:
+    value, pattern, span = b.expr(node.this, site), node.expression, span_of(node)
+    mark = Literal(escape, STRING)
+    if isinstance(pattern, (exp.Any, exp.All)):
+        inner = pattern.this.unnest() if isinstance(pattern.this, exp.Paren) else pattern.this
+        patterns = inner.expressions if isinstance(inner, exp.Tuple) else [inner]
+        calls = [make_call(name, [value, b.expr(p, site), mark], span=span) for p in patterns]
+        if len(calls) == 1:
+            return calls[0]
+        return make_call("or" if isinstance(pattern, exp.Any) else "and", calls, span=span)
+    return make_call(name, [value, b.expr(pattern, site), mark], span=span)
+
+
+def _escape(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, _BINARY_ARGS)
+    inner, mark = node.this, node.expression
+    if not isinstance(inner, (exp.Like, exp.ILike)):
+        raise unsupported(node, "ESCAPE")
+    if not (isinstance(mark, exp.Literal) and mark.is_string and len(mark.this) == 1):
+        raise AnalysisError(
+            "ESCAPE takes one character", condition="INVALID_ESCAPE_CHAR", span=span_of(mark) or span_of(node)
+        )
+    return _like_with(b, inner, "ilike" if isinstance(inner, exp.ILike) else "like", mark.this, site)
+
+
+def _case(b: Binder, node: Any, site: Site) -> Expr:
+    """Searched and simple CASE; branch values meet in their common type."""
+    reject_unused(node, ("this", "ifs", "default"))
+    subject = b.expr(node.this, site) if node.this is not None else None
+    span = span_of(node)
+    conditions: list[Expr] = []
+    values: list[Expr] = []
+    for branch in node.args["ifs"]:
+        condition = b.expr(branch.this, site)
+        if subject is not None:
+            condition = make_call("=", [subject, condition], span=span_of(branch.this) or span)
+        conditions.append(condition)
+        values.append(b.expr(branch.args["true"], site))
+    default = node.args.get("default")
+    otherwise = b.expr(default, site) if default is not None else Literal(None, VOID)
+    args: list[Expr] = [x for pair in zip(conditions, values, strict=True) for x in pair]
+    return make_call("case", [*args, otherwise], span=span)
+
+
+def _cast(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, ("this", "to", "safe"))
+    to = bind_type.sql_type(node.args["to"])
+    value = b.expr(node.this, site)
+    safe = isinstance(node, exp.TryCast)
+    if isinstance(value, Literal):
+        folded = bind_literal.fold_cast(value, to, b.zone)
+        if folded is not None:
+            return folded
+    return cast_explicitly(value, to, safe=safe, span=span_of(node))
+
+
+def _column(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, ("this", "table", "db", "catalog"))
+    if isinstance(node.this, exp.Star):
+        raise AnalysisError(
+            f"a star cannot stand here: {text_of(node)}", condition="INVALID_USAGE_OF_STAR_OR_REGEX", span=span_of(node)
+        )
+    return resolve(b, tuple(p.name for p in node.parts), site, span_of(node))
+
+
+def _identifier(b: Binder, node: Any, site: Site) -> Expr:
+    return resolve(b, (node.name,), site, span_of(node))
+
+
+def _dot(b: Binder, node: Any, site: Site) -> Expr:
+    """A path: all names when it starts with a column, else a field of a value."""
+    parts: list[str] = []
+    base = node
+    while isinstance(base, exp.Dot):
+        reject_unused(base, ("this", "expression"))
+        if not isinstance(base.expression, exp.Identifier):
+            raise unsupported(node)
+        parts.append(base.expression.name)
+        base = base.this
+    parts.reverse()
+    if isinstance(base, (exp.Column, exp.Identifier)):
+        head = [p.name for p in base.parts] if isinstance(base, exp.Column) else [base.name]
+        return resolve(b, (*head, *parts), site, span_of(node))
+    value = b.expr(base, site)
+    for name in parts:
+        value = get_field(value, name, span_of(node))
+    return value
+
+
+def resolve(b: Binder, parts: tuple[str, ...], site: Site, span: Span | None) -> Expr:
+    """A name: lambda variable, preferred names, FROM's columns, lateral aliases, the queries around, at last
+    the functions that need no parentheses (current_date)."""
+    variable = site.lambdas.get(parts[0].lower())
+    if variable is not None:
+        value: Expr = variable
+        for name in parts[1:]:
+            value = get_field(value, name, span)
+        return value
+    for look in (site.prefer, site.scope.find, site.fallback):
+        found = look(parts, span) if look is not None else None
+        if found is not None:
+            return found
+    outer = site.scope.parent
+    while outer is not None:
+        found = outer.find(parts, span)
+        if found is not None:
+            return found
+        outer = outer.parent
+    if len(parts) == 1:
+        found = bind_call.session_value(b, parts[0].lower())
+        if found is not None:
+            return found
+    raise site.scope.unresolved(parts, span)
+
+
+def _bracket(b: Binder, node: Any, site: Site) -> Expr:
+    """`array[i]`, `map[key]`, `struct['field']`."""
+    reject_unused(node, ("this", "expressions", "offset", "safe"))
+    if len(node.expressions) != 1 or isinstance(node.expressions[0], exp.Slice):
+        raise unsupported(node, "an index other than one value")
+    value, key = b.expr(node.this, site), b.expr(node.expressions[0], site)
+    if isinstance(value.type, Struct) and isinstance(key, Literal) and isinstance(key.value, str):
+        return get_field(value, key.value, span_of(node))
+    return make_call("[]", [value, key], span=span_of(node))
+
+
+def _extract(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, ("this", "expression"))
+    field = Literal(node.this.name, STRING)
+    return bind_call.date_part(field, b.expr(node.expression, site), span_of(node))
+
+
+def _tuple(b: Binder, node: Any, site: Site) -> Expr:
+    return bind_call.make_struct(b, node.expressions, site, span_of(node))
+
+
+def _trim(b: Binder, node: Any, site: Site) -> Expr:
+    """TRIM([BOTH | LEADING | TRAILING] [chars] FROM text)."""
+    reject_unused(node, ("this", "expression", "position"))
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
+    chars = node.args.get("expression")
+    text = b.expr(node.this, site)
+    if chars is None:
+        return make_call(name, [text], span=span_of(node))
+    return make_call(name, [b.expr(chars, site), text], span=span_of(node))
+
+
+def _named_args(name: str, keys: tuple[str, ...]) -> Callable[[Binder, Any, Site], Expr]:
+    """SUBSTRING(a FROM b FOR c) and the like: native nodes whose arguments are a plain call's."""
+
+    def handler(b: Binder, node: Any, site: Site) -> Expr:
+        reject_unused(node, keys)
+        args = [b.expr(node.args[k], site) for k in keys if node.args.get(k) is not None]
+        return make_call(name, args, span=span_of(node))
+
+    return handler
+
+
+def _collate(b: Binder, node: Any, site: Site) -> Expr:
+    name = node.expression.name.upper()
+    if name in {"UTF8_BINARY"}:
+        return b.expr(node.this, site)
+    raise NotSupportedError(f"COLLATE {name} is not supported", span=span_of(node))
+
+
+def _alias(b: Binder, node: Any, site: Site) -> Expr:
+    raise AnalysisError(
+        f"an alias cannot stand inside an expression: {text_of(node)}", condition="PARSE_SYNTAX_ERROR", span=span_of(node)
+    )
+
+
+def _star(b: Binder, node: Any, site: Site) -> Expr:
+    raise AnalysisError(
+        "a star cannot stand here", condition="INVALID_USAGE_OF_STAR_OR_REGEX", span=span_of(node)
+    )
+
+
+HANDLERS: dict[type, Callable[[Any, Any, Any], Expr]] = {
+    **dict.fromkeys(BINARY_OPERATORS, _binary),
+    exp.NEQ: _not_equal,
+    exp.NullSafeNEQ: _not_equal,
+    exp.And: _chain("and"),
+    exp.Or: _chain("or"),
+    exp.DPipe: _chain("||"),
+    exp.Concat: _concat,
+    exp.Not: _not,
+    exp.Neg: _negative,
+    exp.BitwiseNot: lambda b, n, s: make_call("~", [b.expr(n.this, s)], span=span_of(n)),
+    exp.Paren: _paren,
+    exp.Is: _is,
+    exp.Between: _between,
+    exp.In: _in,
+    exp.Like: _like("like"),
+    exp.ILike: _like("ilike"),
+    exp.Escape: _escape,
+    exp.Case: _case,
+    exp.Cast: _cast,
+    exp.TryCast: _cast,
+    exp.Column: _column,
+    exp.Identifier: _identifier,
+    exp.Dot: _dot,
+    exp.Bracket: _bracket,
+    exp.Literal: lambda b, n, s: bind_literal.plain(n),
+    exp.RawString: lambda b, n, s: Literal(n.this, STRING),
+    exp.HexString: lambda b, n, s: bind_literal.binary(n),
+    exp.Boolean: lambda b, n, s: Literal(bool(n.this), BOOLEAN),
+    exp.Null: lambda b, n, s: Literal(None, VOID),
+    exp.Interval: lambda b, n, s: bind_literal.interval(n),
+    exp.Extract: _extract,
+    exp.Tuple: _tuple,
+    exp.Trim: _trim,
+    exp.Substring: _named_args("substring", ("this", "start", "length")),
+    exp.StrPosition: _named_args("position", ("substr", "this", "position")),
+    exp.Overlay: _named_args("overlay", ("this", "expression", "from_", "for_")),
+    exp.Collate: _collate,
+    exp.Alias: _alias,
+    exp.Star: _star,
+    exp.Anonymous: lambda b, n, s: bind_call.bind_call(b, n, s),
+    exp.Filter: lambda b, n, s: bind_call.bind_wrapped(b, n, s),
+    exp.WithinGroup: lambda b, n, s: bind_call.bind_wrapped(b, n, s),
+    exp.IgnoreNulls: lambda b, n, s: bind_call.bind_wrapped(b, n, s),
+    exp.RespectNulls: lambda b, n, s: bind_call.bind_wrapped(b, n, s),
+    exp.Window: lambda b, n, s: bind_window.bind_window(b, n, s),
+    exp.Subquery: lambda b, n, s: bind_subquery.bind_scalar(b, n, s),
+    exp.Select: lambda b, n, s: bind_subquery.bind_scalar(b, n, s),
+    exp.Exists: lambda b, n, s: bind_subquery.bind_exists(b, n, s),
+    exp.CurrentDate: lambda b, n, s: bind_call.session_node(b, n, "current_date"),
+    exp.CurrentTimestamp: lambda b, n, s: bind_call.session_node(b, n, "current_timestamp"),
+    exp.CurrentUser: lambda b, n, s: bind_call.session_node(b, n, "current_user"),
+}

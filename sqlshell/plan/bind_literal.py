@@ -1,0 +1,222 @@
+"""Literals with Spark's types: numbers, text, binary, dates, timestamps, intervals."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal as PyDecimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from sqlglot import exp
+
+from sqlshell.errors import ParseError
+from sqlshell.expr.expr import Literal
+from sqlshell.plan.bind_util import span_of, text_of, unsupported
+from sqlshell.types import (
+    BIGINT,
+    BINARY,
+    DATE,
+    DOUBLE,
+    INT,
+    MAX_PRECISION,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    DayTimeInterval,
+    Decimal,
+    Integral,
+    SqlType,
+    YearMonthInterval,
+)
+
+if TYPE_CHECKING:
+    from sqlshell.errors import Span
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)?\Z")
+_DIGITS = re.compile(r"\d{1,38}(?:\.\d{1,38})?\Z")
+_EXPONENT = re.compile(r"[eE]")
+
+MICROS = {
+    "microsecond": 1,
+    "millisecond": 1_000,
+    "second": 1_000_000,
+    "minute": 60_000_000,
+    "hour": 3_600_000_000,
+    "day": 86_400_000_000,
+    "week": 7 * 86_400_000_000,
+}
+MONTHS = {"month": 1, "year": 12}
+_DAY_TIME_ORDER = ("day", "hour", "minute", "second")
+_FIELD_OF = {"week": "day", "millisecond": "second", "microsecond": "second"}
+
+
+def number(text: str, span: Span | None) -> Literal:
+    """`1` int, `3000000000` bigint, `1.5` decimal(2,1), `1e3` double, as Spark types them."""
+    if _EXPONENT.search(text):
+        return Literal(float(text), DOUBLE)
+    if "." not in text:
+        value = int(text)
+        if -(2**31) <= value < 2**31:
+            return Literal(value, INT)
+        if -(2**63) <= value < 2**63:
+            return Literal(value, BIGINT)
+    return decimal(text, span)
+
+
+def decimal(text: str, span: Span | None) -> Literal:
+    """A decimal literal with the precision its digits need."""
+    value = PyDecimal(text)
+    digits, exponent = value.as_tuple().digits, value.as_tuple().exponent
+    scale = max(0, -int(exponent))
+    precision = max(len(digits) + max(0, int(exponent)), scale, 1)
+    if precision > MAX_PRECISION:
+        raise ParseError(
+            f"the number {text} has {precision} digits, more than {MAX_PRECISION}",
+            condition="DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
+            span=span,
+        )
+    return Literal(value, Decimal(precision, scale))
+
+
+def plain(node: Any) -> Literal:
+    """A string or number token."""
+    return Literal(node.this, STRING) if node.is_string else number(node.this, span_of(node))
+
+
+def negative(node: Any) -> Literal | None:
+    """`-5` as one literal (so that -2147483648 is an int); None when `node` negates something else."""
+    inner = node.this
+    if isinstance(inner, exp.Literal) and not inner.is_string:
+        return number("-" + inner.this, span_of(inner))
+    return None
+
+
+def binary(node: Any) -> Literal:
+    """X'1F'; an odd number of digits gets a leading zero."""
+    text = node.this
+    try:
+        return Literal(bytes.fromhex("0" * (len(text) % 2) + text), BINARY)
+    except ValueError:
+        raise ParseError(f"X'{text}' is not hexadecimal", condition="INVALID_TYPED_LITERAL") from None
+
+
+def fold_cast(value: Literal, to: SqlType, zone: str) -> Literal | None:
+    """A cast of a literal done here when it is plainly right; None leaves it to the engine (and its errors)."""
+    v = value.value
+    if v is None:
+        return Literal(None, to)
+    if isinstance(to, Integral) and isinstance(value.type, Integral):
+        return Literal(v, to) if -(2 ** (to.bits - 1)) <= v < 2 ** (to.bits - 1) else None
+    if to == DOUBLE and isinstance(v, (int, PyDecimal)) and not isinstance(v, bool):
+        return Literal(float(v), DOUBLE)
+    if value.type != STRING:
+        return None
+    if isinstance(to, Decimal) and _DIGITS.match(v):
+        exact = decimal(v, None)
+        return exact if exact.type == to else None
+    try:
+        if to == DATE and _DATE.match(v):
+            return Literal(date.fromisoformat(v), DATE)
+        if to == TIMESTAMP_NTZ and _TIMESTAMP.match(v):
+            return Literal(_wall_clock(v), TIMESTAMP_NTZ)
+        if to == TIMESTAMP and _TIMESTAMP.match(v):
+            local = _wall_clock(v).replace(tzinfo=ZoneInfo(zone))
+            return Literal(local.astimezone(UTC).replace(tzinfo=None), TIMESTAMP)
+    except (ValueError, KeyError, OverflowError):
+        return None
+    return None
+
+
+def _wall_clock(text: str) -> datetime:
+    head, dot, fraction = text.partition(".")
+    return datetime.fromisoformat(head + dot + fraction.ljust(6, "0") if dot else head)
+
+
+def interval(node: Any) -> Literal:
+    """INTERVAL '1' DAY, INTERVAL 3 MONTHS, INTERVAL '1-2' YEAR TO MONTH, INTERVAL '1 day 2 hours'."""
+    text, unit = _interval_text(node.this), node.args.get("unit")
+    if isinstance(unit, exp.IntervalSpan):
+        return _unit_to_unit(node, text, unit.this.name.lower(), unit.expression.name.lower())
+    if unit is None:
+        return _words(node, text)
+    return _sum(node, [(text, _unit(unit.name, node))])
+
+
+def _interval_text(value: Any) -> str:
+    if isinstance(value, exp.Neg):
+        return "-" + _interval_text(value.this)
+    if isinstance(value, exp.Literal):
+        return str(value.this).strip()
+    raise unsupported(value, "an interval over an expression (write make_dt_interval or value * INTERVAL '1' DAY)")
+
+
+def _unit(name: str, node: Any) -> str:
+    lowered = name.lower()
+    if lowered.endswith("s"):
+        lowered = lowered[:-1]
+    if lowered not in MICROS and lowered not in MONTHS:
+        raise ParseError(
+            f"`{name}` is not an interval unit", condition="INVALID_INTERVAL_FORMAT", span=span_of(node)
+        )
+    return lowered
+
+
+def _bad(node: Any) -> ParseError:
+    return ParseError(
+        f"not a valid interval: {text_of(node)}", condition="INVALID_INTERVAL_FORMAT", span=span_of(node)
+    )
+
+
+def _words(node: Any, text: str) -> Literal:
+    words = re.sub(r"^interval\s+", "", text, flags=re.IGNORECASE).split()
+    if not words or len(words) % 2:
+        raise _bad(node)
+    return _sum(node, [(words[i], _unit(words[i + 1], node)) for i in range(0, len(words), 2)])
+
+
+def _sum(node: Any, parts: list[tuple[str, str]]) -> Literal:
+    """Amounts of units added up; the type spans the units used."""
+    try:
+        if all(u in MONTHS for _, u in parts):
+            months = sum(int(text) * MONTHS[u] for text, u in parts)
+            units = {u for _, u in parts}
+            return Literal(
+                months,
+                YearMonthInterval("year" if "year" in units else "month", "month" if "month" in units else "year"),
+            )
+        if any(u in MONTHS for _, u in parts):
+            raise ParseError(
+                "an interval cannot mix years or months with days or smaller units",
+                condition="INVALID_INTERVAL_FORMAT",
+                span=span_of(node),
+            )
+        micros = sum(int(PyDecimal(text) * MICROS[u]) for text, u in parts)
+        if any("." in text and u not in {"second", "millisecond"} for text, u in parts):
+            raise _bad(node)
+    except (ValueError, ArithmeticError):
+        raise _bad(node) from None
+    used = sorted({_DAY_TIME_ORDER.index(_FIELD_OF.get(u, u)) for _, u in parts})
+    return Literal(micros, DayTimeInterval(_DAY_TIME_ORDER[used[0]], _DAY_TIME_ORDER[used[-1]]))
+
+
+def _unit_to_unit(node: Any, text: str, start: str, end: str) -> Literal:
+    sign = -1 if text.startswith("-") else 1
+    body = text.lstrip("+-")
+    if (start, end) == ("year", "month"):
+        m = re.match(r"(\d+)-(\d+)\Z", body)
+        if m is None or int(m[2]) > 11:
+            raise _bad(node)
+        return Literal(sign * (int(m[1]) * 12 + int(m[2])), YearMonthInterval("year", "month"))
+    if start not in _DAY_TIME_ORDER or end not in _DAY_TIME_ORDER:
+        raise _bad(node)
+    units = _DAY_TIME_ORDER[_DAY_TIME_ORDER.index(start) : _DAY_TIME_ORDER.index(end) + 1]
+    amounts = re.split(r"[ :]", body)
+    if len(units) < 2 or len(amounts) != len(units):
+        raise _bad(node)
+    try:
+        micros = sum(int(PyDecimal(a) * MICROS[u]) for a, u in zip(amounts, units, strict=True))
+    except ArithmeticError:
+        raise _bad(node) from None
+    return Literal(sign * micros, DayTimeInterval(start, end))

@@ -1,0 +1,165 @@
+"""UNION, INTERSECT and EXCEPT [ALL], with types widened by position (or BY NAME)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from sqlshell.errors import AnalysisError, did_you_mean
+from sqlshell.expr.expr import Column, Expr, SortKey, WindowCall, conjoin
+from sqlshell.plan import bind_order
+from sqlshell.plan.bind_group import Item
+from sqlshell.plan.bind_site import Env, Site
+from sqlshell.plan.bind_subquery import cast_output
+from sqlshell.plan.bind_util import reject_unused, span_of
+from sqlshell.plan.bind_window import RUNNING_ROWS
+from sqlshell.plan.call import make_aggregate, make_call
+from sqlshell.plan.coerce import common_type
+from sqlshell.plan.context import BoundQuery
+from sqlshell.plan.logical import (
+    Aggregate,
+    Join,
+    Named,
+    Plan,
+    Project,
+    Union,
+    Window,
+    fresh_column,
+    fresh_id,
+    passthrough,
+)
+from sqlshell.plan.scope import Entry, Scope
+
+if TYPE_CHECKING:
+    from sqlshell.plan.bind import Binder
+    from sqlshell.types import SqlType
+
+HANDLED = ("with_", "this", "expression", "distinct", "by_name", "order", "sort", "cluster", "distribute", "limit", "offset")
+
+
+def bind_set_operation(b: Binder, node: Any, env: Env) -> BoundQuery:
+    """A set operation with its own ORDER BY and LIMIT."""
+    query = _combine(b, node, env)
+    scope = Scope(tuple(Entry(n, c) for n, c in zip(query.names, query.plan.output, strict=True)), env.outer)
+    site = Site(scope, env, "ORDER BY")
+    items = [Item(e.name, e.column, node) for e in scope.entries]
+    keys = bind_order.bind_keys(b, bind_order.order_items(node), items, site)
+    plan = bind_order.sort_and_limit(b, query.plan, [k for k, _ in keys], node, site)
+    return BoundQuery(plan, query.names)
+
+
+def _combine(b: Binder, node: Any, env: Env) -> BoundQuery:
+    reject_unused(node, HANDLED)
+    if isinstance(node, exp.Union):
+        return _union(b, node, env)
+    left, right = b.query(node.left, env), b.query(node.right, env)
+    if node.args.get("by_name"):
+        right = _by_name(left, right, node)
+    clause = "INTERSECT" if isinstance(node, exp.Intersect) else "EXCEPT"
+    (l, r), _ = _widened([left, right], clause, node)
+    kind = "semi" if clause == "INTERSECT" else "anti"
+    if node.args.get("distinct") is False:
+        l, r = _numbered(l), _numbered(r)
+        plan: Plan = _null_safe_join(l, r, kind)
+        return BoundQuery(Project(plan, tuple(passthrough(c) for c in plan.output[:-1])), left.names)
+    return BoundQuery(_null_safe_join(distinct(l), r, kind), left.names)
+
+
+def _union(b: Binder, node: Any, env: Env) -> BoundQuery:
+    """UNION [ALL]: a left-deep chain of one kind becomes one n-ary node."""
+    unique = node.args.get("distinct") is not False
+    operands: list[Any] = []
+    at = node
+    while True:
+        operands.append(at.right)
+        left = at.left
+        same = type(left) is exp.Union and (left.args.get("distinct") is not False) == unique
+        plain = same and not any(left.args.get(k) for k in HANDLED[4:]) and left.args.get("with_") is None
+        if not plain or at.args.get("by_name"):
+            operands.append(left)
+            break
+        reject_unused(left, HANDLED)
+        at = left
+    queries = [b.query(o, env) for o in reversed(operands)]
+    if node.args.get("by_name"):
+        queries[1:] = [_by_name(queries[0], q, node) for q in queries[1:]]
+    plans, types = _widened(queries, "UNION", node)
+    columns = tuple(
+        Column(fresh_id(), n, t, any(p.output[i].nullable for p in plans))
+        for i, (n, t) in enumerate(zip(queries[0].names, types, strict=True))
+    )
+    plan: Plan = Union(tuple(plans), columns)
+    return BoundQuery(distinct(plan) if unique else plan, queries[0].names)
+
+
+def _widened(queries: list[BoundQuery], clause: str, node: Any) -> tuple[list[Plan], list[SqlType]]:
+    """The operands' plans with every column in the common type of its position."""
+    width = len(queries[0].names)
+    for i, q in enumerate(queries):
+        if len(q.names) != width:
+            raise AnalysisError(
+                f"{clause} needs the same number of columns on both sides: the first query has {width}, "
+                f"query {i + 1} has {len(q.names)}",
+                condition="NUM_COLUMNS_MISMATCH",
+                span=span_of(node),
+            )
+    types: list[SqlType] = []
+    for i in range(width):
+        found = [q.plan.output[i].type for q in queries]
+        t = common_type(found)
+        if t is None:
+            raise AnalysisError(
+                f"column {i + 1} of {clause} has no common type: {', '.join(dict.fromkeys(map(str, found)))}",
+                condition="INCOMPATIBLE_COLUMN_TYPE",
+                span=span_of(node),
+            )
+        types.append(t)
+    return [cast_output(q.plan, types) for q in queries], types
+
+
+def _by_name(left: BoundQuery, right: BoundQuery, node: Any) -> BoundQuery:
+    """`right` with its columns in the order of `left`'s names."""
+    index = {n.lower(): i for i, n in enumerate(right.names)}
+    items = []
+    for n in left.names:
+        i = index.get(n.lower())
+        if i is None:
+            raise AnalysisError(
+                f"the second query of {_kind(node)} BY NAME has no column `{n}`",
+                condition="UNRESOLVED_COLUMN_AMONG_FIELD_NAMES",
+                span=span_of(node),
+                hint=did_you_mean(n, right.names),
+            )
+        items.append(passthrough(right.plan.output[i]))
+    if len(right.names) != len(left.names):
+        raise AnalysisError(
+            f"{_kind(node)} BY NAME needs the same columns on both sides",
+            condition="NUM_COLUMNS_MISMATCH",
+            span=span_of(node),
+        )
+    return BoundQuery(Project(right.plan, tuple(items)), left.names)
+
+
+def _kind(node: Any) -> str:
+    """UNION, INTERSECT or EXCEPT."""
+    return type(node).__name__.upper()
+
+
+def distinct(plan: Plan) -> Plan:
+    """One row of each kind."""
+    return Aggregate(plan, tuple(passthrough(c) for c in plan.output), ())
+
+
+def _numbered(plan: Plan) -> Plan:
+    """`plan` with a count of equal rows so far, which makes ALL a matter of plain semi and anti joins."""
+    columns: tuple[Expr, ...] = plan.output
+    keys = tuple(SortKey(c) for c in columns)
+    call = WindowCall(make_aggregate("row_number", []), columns, keys, RUNNING_ROWS)
+    return Window(plan, (Named(fresh_column("copy", call), call),))
+
+
+def _null_safe_join(left: Plan, right: Plan, kind: str) -> Plan:
+    equal = [make_call("<=>", [l, r]) for l, r in zip(left.output, right.output, strict=True)]
+    return Join(left, right, kind, conjoin(equal))
+

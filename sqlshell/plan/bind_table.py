@@ -1,0 +1,256 @@
+"""Leaves of FROM: tables, views, WITH items, files by path, VALUES, table functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from sqlshell.errors import AnalysisError, Error, NotSupportedError
+from sqlshell.expr.expr import Column, Expr, Literal, long
+from sqlshell.plan import bind_call, bind_from
+from sqlshell.plan.bind_site import Cte, Env, Site
+from sqlshell.plan.bind_util import reject_unused, span_of, unsupported
+from sqlshell.plan.call import make_call, make_generator
+from sqlshell.plan.coerce import cast_to, common_type
+from sqlshell.plan.context import BoundQuery, TableVersion, ViewDefinition
+from sqlshell.plan.logical import ONE_ROW, Generate, RecursiveRef, Scan, Shared, Values, fresh_id
+from sqlshell.plan.renew import renew
+from sqlshell.plan.scope import Scope
+from sqlshell.storage.source import FORMATS
+from sqlshell.types import BIGINT, Integral
+
+if TYPE_CHECKING:
+    from sqlshell.errors import Span
+    from sqlshell.plan.bind import Binder
+    from sqlshell.plan.bind_from import Bound
+    from sqlshell.storage.source import MemorySource, Source
+
+SMALL_RANGE = 16
+"""Ranges up to this many rows are written out as VALUES."""
+
+
+def bind_table(b: Binder, node: Any, env: Env) -> Bound:
+    """A named relation: a WITH item, a file by path, a table or a view."""
+    reject_unused(node, ("this", "db", "catalog", "alias", "version", "joins"))
+    alias = node.args.get("alias")
+    if isinstance(node.this, exp.Literal):
+        return _source(b.ctx.describe_source(node.this.this, None, {}), alias, ())
+    parts = tuple(p.name for p in node.parts)
+    version = _version(b, node.args.get("version"))
+    cte = env.ctes.get(parts[0].lower()) if len(parts) == 1 else None
+    if cte is not None:
+        if version is not None:
+            raise unsupported(node, "time travel on a WITH item")
+        return bind_from.relation(_use_cte(cte), alias, parts[0])
+    lowered = tuple(p.lower() for p in parts)
+    if len(parts) == 2 and lowered[0] in FORMATS and version is None:
+        return _source(b.ctx.describe_source(parts[1], lowered[0], {}), alias, lowered)
+    found = b.ctx.resolve_relation(parts, span_of(node), version)
+    if isinstance(found, ViewDefinition):
+        bound = bind_from.relation(_bind_view(b, found, span_of(node)), alias, parts[-1])
+        return bound if alias is not None and alias.name else _qualified(bound, lowered)
+    return _source(found, alias, lowered)
+
+
+def _qualified(bound: Bound, parts: tuple[str, ...]) -> Bound:
+    entries = tuple(replace(e, qualifier=parts) for e in bound.entries)
+    return replace(bound, entries=entries, names=frozenset({parts[-1]}))
+
+
+def _source(source: Source | MemorySource, alias: Any, parts: tuple[str, ...]) -> Bound:
+    fields = source.schema.fields
+    columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable) for f in fields)
+    names = tuple(f.name for f in fields)
+    bound = bind_from.relation(BoundQuery(Scan(source, columns, names), names), alias, parts[-1] if parts else None)
+    return bound if not parts or (alias is not None and alias.name) else _qualified(bound, parts)
+
+
+def _version(b: Binder, node: Any) -> TableVersion | None:
+    """VERSION AS OF n, TIMESTAMP AS OF '...'."""
+    if node is None:
+        return None
+    reject_unused(node, ("this", "expression", "kind"))
+    what, kind = str(node.name or node.this).upper(), str(node.args.get("kind") or "").upper()
+    if kind != "AS OF" or what not in {"VERSION", "TIMESTAMP"}:
+        raise unsupported(node, f"FOR {what} {kind}")
+    value = b.constant(node.expression, Site(Scope(), Env(), "AS OF"), f"{what} AS OF")
+    return TableVersion(what.lower(), value.value)
+
+
+def _use_cte(cte: Cte) -> BoundQuery:
+    """A WITH item where it is named: the first use takes the plan itself, later ones a copy."""
+    cte.uses += 1
+    query = cte.query
+    if cte.recursive_key is not None:
+        columns = tuple(replace(c, id=fresh_id()) for c in query.plan.output)
+        return BoundQuery(RecursiveRef(cte.recursive_key, columns), query.names)
+    if cte.shared_key is not None:
+        columns = tuple(replace(c, id=fresh_id()) for c in query.plan.output)
+        return BoundQuery(Shared(cte.shared_key, query.plan, columns), query.names)
+    return query if cte.uses == 1 else BoundQuery(renew(query.plan), query.names)
+
+
+def _bind_view(b: Binder, view: ViewDefinition, span: Span | None) -> BoundQuery:
+    """A view's query, bound anew; errors inside point at where the view is named."""
+    path = (*b.views, view.key)
+    if view.key in b.views:
+        raise AnalysisError(
+            f"the view {view.key} uses itself: {' -> '.join(path)}", condition="RECURSIVE_VIEW", span=span
+        )
+    try:
+        query = b.for_view(view).query(b.ctx.parse_query(view.text, view.dialect), Env())
+    except Error as e:
+        e.message = f"in view {view.key}: {e.message}"
+        e.args = (e.message,)
+        e.span = span
+        raise
+    if view.columns and len(view.columns) != len(query.names):
+        raise AnalysisError(
+            f"the view {view.key} names {len(view.columns)} columns, its query gives {len(query.names)}",
+            condition="INCOMPATIBLE_VIEW_SCHEMA_CHANGE",
+            span=span,
+        )
+    return BoundQuery(query.plan, view.columns) if view.columns else query
+
+
+def values(b: Binder, node: Any, env: Env) -> BoundQuery:
+    """VALUES (1, 'a'), (2, 'b'): columns col1, col2 ... of the rows' common types."""
+    site = Site(Scope((), None), env, "VALUES")
+    rows: list[list[Expr]] = []
+    for row in node.expressions:
+        cells = row.expressions if isinstance(row, exp.Tuple) else [row]
+        rows.append([b.expr(c, site) for c in cells])
+        if len(rows[-1]) != len(rows[0]):
+            raise AnalysisError(
+                f"row {len(rows)} of VALUES has {len(rows[-1])} columns, the first has {len(rows[0])}",
+                condition="INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH",
+                span=span_of(row),
+            )
+    columns: list[Column] = []
+    for i in range(len(rows[0])):
+        types = [r[i].type for r in rows]
+        target = common_type(types)
+        if target is None:
+            raise AnalysisError(
+                f"column {i + 1} of VALUES mixes {', '.join(dict.fromkeys(str(t) for t in types))}",
+                condition="INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE",
+                span=span_of(node),
+            )
+        for r in rows:
+            r[i] = cast_to(r[i], target)
+        columns.append(Column(fresh_id(), f"col{i + 1}", target, any(r[i].nullable for r in rows)))
+    names = tuple(c.name for c in columns)
+    return BoundQuery(Values(tuple(columns), tuple(tuple(r) for r in rows)), names)
+
+
+# Table functions
+
+
+def table_function(b: Binder, node: Any, env: Env) -> Bound:
+    """`FROM f(...)`: range, read_files, or a generator over constants."""
+    reject_unused(node, ("this", "alias", "joins"))
+    return _function(b, node.this, node.args.get("alias"), env)
+
+
+def lateral_function(b: Binder, node: Any, env: Env) -> Bound:
+    """`LATERAL f(...)` for anything that is no generator."""
+    if not isinstance(node.this, exp.Anonymous):
+        raise unsupported(node.this)
+    return _function(b, node.this, node.args.get("alias"), env)
+
+
+def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
+    name = call.name.lower()
+    site = Site(Scope((), env.outer), env, f"{name}()")
+    if name == "range":
+        return bind_from.relation(_range(b, call, site), alias, None)
+    if name == "read_files":
+        return _source(_read_files(b, call, site), alias, ())
+    made = bind_call.bind_generator(b, call, site)
+    if made is None:
+        from sqlshell.functions import registry
+
+        known = registry.lookup(name) is not None
+        raise AnalysisError(
+            f"{name}() {'gives a value, no rows: it cannot stand in FROM' if known else 'is no known table function'}",
+            condition="UNRESOLVABLE_TABLE_VALUED_FUNCTION",
+            span=span_of(call),
+            hint="table functions are range, read_files, explode, posexplode, inline, stack",
+        )
+    fn, columns, outer = made
+    query = BoundQuery(Generate(ONE_ROW, fn, columns, outer), tuple(c.name for c in columns))
+    return bind_from.relation(query, alias, None)
+
+
+def _range(b: Binder, call: Any, site: Site) -> BoundQuery:
+    """range(end) | range(start, end [, step [, partitions]]): bigint `id`."""
+    reject_unused(call, ("this", "expressions"))
+    numbers = []
+    for arg in call.expressions:
+        value = b.constant(arg.expression if isinstance(arg, exp.Kwarg) else arg, site, "range()")
+        if not isinstance(value.type, Integral) or value.value is None:
+            raise AnalysisError(
+                f"range() takes whole numbers, not {value.type}",
+                condition="DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+                span=span_of(arg),
+            )
+        numbers.append(int(value.value))
+    if not 1 <= len(numbers) <= 4:
+        raise AnalysisError(
+            f"range() takes 1 to 4 arguments, not {len(numbers)}",
+            condition="WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+            span=span_of(call),
+        )
+    start, end = (0, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
+    step = numbers[2] if len(numbers) > 2 else 1
+    if step == 0:
+        raise AnalysisError("the step of range() must not be 0", condition="INVALID_RANGE_STEP", span=span_of(call))
+    column = Column(fresh_id(), "id", BIGINT, False)
+    count = len(range(start, end, step))
+    if count <= SMALL_RANGE:
+        rows = tuple((long(i),) for i in range(start, end, step))
+        return BoundQuery(Values((column,), rows), ("id",))
+    last = start + (count - 1) * step
+    generator, _ = make_generator("explode", [make_call("sequence", [long(start), long(last), long(step)])])
+    return BoundQuery(Generate(ONE_ROW, generator, (column,)), ("id",))
+
+
+def _read_files(b: Binder, call: Any, site: Site) -> Source:
+    """read_files('path', format => 'csv', header => true ...)."""
+    reject_unused(call, ("this", "expressions"))
+    options: dict[str, str] = {}
+    path: str | None = None
+    for i, arg in enumerate(call.expressions):
+        named = isinstance(arg, (exp.Kwarg, exp.PropertyEQ))
+        value = b.constant(arg.expression if named else arg, site, "read_files()")
+        if not named and i == 0:
+            path = _option(value)
+        elif named:
+            options[arg.this.name.lower()] = _option(value)
+        else:
+            raise AnalysisError(
+                "read_files() takes one path, then options by name (format => 'csv')",
+                condition="UNEXPECTED_POSITIONAL_ARGUMENT",
+                span=span_of(arg),
+            )
+    path = options.pop("path", path)
+    if path is None:
+        raise AnalysisError(
+            "read_files() needs a path", condition="WRONG_NUM_ARGS.WITHOUT_SUGGESTION", span=span_of(call)
+        )
+    form = options.pop("format", None)
+    if form is not None and form.lower() not in FORMATS:
+        raise NotSupportedError(
+            f"read_files() cannot read format {form}",
+            span=span_of(call),
+            hint=f"formats: {', '.join(FORMATS)}",
+        )
+    return b.ctx.describe_source(path, form.lower() if form else None, options)
+
+
+def _option(value: Literal) -> str:
+    if isinstance(value.value, bool):
+        return "true" if value.value else "false"
+    return "" if value.value is None else str(value.value)
