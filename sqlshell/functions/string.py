@@ -1,0 +1,540 @@
+"""Text and bytes: cutting, padding, searching, joining. Patterns, formats and encodings are in `string_*`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlshell.functions.common import all_set, int32, let, per_distinct
+from sqlshell.functions.registry import Function
+from sqlshell.functions.string_encoding import ROWS as ENCODING
+from sqlshell.functions.string_format import ROWS as FORMAT
+from sqlshell.functions.string_regexp import ROWS as REGEXP
+from sqlshell.types import Array, Binary, String
+
+
+def _bytes(k: Any, i: int = 0) -> bool:
+    return isinstance(k.type(i), Binary)
+
+
+def _upper(k: Any, s: Any) -> Any:
+    return s.str.to_uppercase()
+
+
+def _lower(k: Any, s: Any) -> Any:
+    return s.str.to_lowercase()
+
+
+def _initcap(k: Any, s: Any) -> Any:
+    word = k.pl.element()
+    capital = word.str.head(1).str.to_uppercase() + word.str.slice(1)
+    return s.str.to_lowercase().str.split(" ").list.eval(capital).list.join(" ")
+
+
+def _length(k: Any, s: Any) -> Any:
+    return int32(k, s.bin.size() if _bytes(k) else s.str.len_chars())
+
+
+def _octet_length(k: Any, s: Any) -> Any:
+    return int32(k, s.bin.size() if _bytes(k) else s.str.len_bytes())
+
+
+def _bit_length(k: Any, s: Any) -> Any:
+    return _octet_length(k, s) * 8
+
+
+def _trimmed(k: Any, s: Any, chars: Any, side: str, i: int) -> Any:
+    if k.is_literal(i) and k.literal(i):
+        return getattr(s.str, side)(k.literal(i))
+    # Polars reads a NULL set of characters as white space.
+    return k.pl.when(chars.is_not_null()).then(getattr(s.str, side)(chars))
+
+
+def _trim(side: str) -> Any:
+    """`trim(text)`, `trim(chars, text)`."""
+
+    def lower(k: Any, first: Any, second: Any = None) -> Any:
+        if second is None:
+            return getattr(first.str, side)(" ")
+        return _trimmed(k, second, first, side, 0)
+
+    return lower
+
+
+def _btrim(k: Any, s: Any, chars: Any = None) -> Any:
+    return s.str.strip_chars(" ") if chars is None else _trimmed(k, s, chars, "strip_chars", 1)
+
+
+def _slice(k: Any, s: Any, start: Any, length: Any, binary: bool) -> Any:
+    """Spark's substringSQL: 1-based, 0 is the start, negative counts from the end and may lie before it."""
+    pl = k.pl
+    start = start.cast(pl.Int64)
+    offset = pl.when(start > 0).then(start - 1).otherwise(start)
+    length = pl.lit(2**31, pl.Int64) if length is None else length.cast(pl.Int64)
+    part = s.bin.slice if binary else s.str.slice
+    return part(offset, pl.when(length > 0).then(length).when(length <= 0).then(pl.lit(0, pl.Int64)))
+
+
+def _substring(k: Any, s: Any, start: Any, length: Any = None) -> Any:
+    return _slice(k, s, start, length, _bytes(k))
+
+
+def _left(k: Any, s: Any, n: Any) -> Any:
+    return _slice(k, s, k.pl.lit(1), n, _bytes(k))
+
+
+def _right(k: Any, s: Any, n: Any) -> Any:
+    pl = k.pl
+    n = n.cast(pl.Int64)
+    return pl.when(n > 0).then(s.str.slice(-n, n)).when(s.is_not_null() & (n <= 0)).then(pl.lit(""))
+
+
+def _repeated(k: Any, s: Any, times: Any) -> Any:
+    """`s` repeated; NULL where either is."""
+    pl = k.pl
+    count = times.cast(pl.Int64)
+    whole = s.repeat_by(pl.when(count > 0).then(count).otherwise(0)).list.join("")
+    return pl.when(all_set(k, [s, times])).then(whole)
+
+
+def _repeat(k: Any, s: Any, times: Any) -> Any:
+    return let(k, lambda a, b: _repeated(k, a, b), s, times)
+
+
+def _space(k: Any, n: Any) -> Any:
+    return _repeated(k, k.pl.lit(" "), n)
+
+
+def _pad(side: str) -> Any:
+    def text(k: Any, s: Any, length: Any, fill: Any) -> Any:
+        pl = k.pl
+        size = length.cast(pl.Int64)
+        missing = size - s.str.len_chars().cast(pl.Int64)
+        times = (missing / fill.str.len_chars()).ceil()
+        padding = _repeated(k, fill, times.fill_nan(0).cast(pl.Int64, strict=False)).str.slice(0, missing.clip(0))
+        padded = padding + s if side == "left" else s + padding
+        cut = s.str.slice(0, size.clip(0))
+        return pl.when(all_set(k, [s, length, fill])).then(
+            pl.when((missing > 0) & (fill != "")).then(padded).otherwise(cut)
+        )
+
+    def octets(s: bytes, size: int, fill: bytes) -> bytes:
+        missing = size - len(s)
+        if missing <= 0 or not fill:
+            return s[: max(size, 0)]
+        padding = (fill * (missing // len(fill) + 1))[:missing]
+        return padding + s if side == "left" else s + padding
+
+    def lower(k: Any, s: Any, length: Any, fill: Any = None) -> Any:
+        pl = k.pl
+        if _bytes(k):
+            return per_distinct(k, octets, pl.Binary, s, length, pl.lit(b"\0") if fill is None else fill)
+        if fill is None or (k.is_literal(2) and len(k.literal(2) or "") == 1):
+            char = " " if fill is None else k.literal(2)
+            size = length.cast(pl.Int64).clip(0)
+            grown = s.str.pad_start(size, char) if side == "left" else s.str.pad_end(size, char)
+            return grown.str.slice(0, size)
+        return let(k, lambda a, b, c: text(k, a, b, c), s, length, fill)
+
+    return lower
+
+
+def _replace(k: Any, s: Any, search: Any, by: Any = None) -> Any:
+    pl = k.pl
+    by = pl.lit("") if by is None else by
+    if k.is_literal(1):
+        return s if k.literal(1) == "" else s.str.replace_all(search, by, literal=True)
+    return let(
+        k,
+        lambda a, b, c: pl.when((b != "") | c.is_null()).then(a.str.split(b).list.join(c)).when(b == "").then(a),
+        s,
+        search,
+        by,
+    )
+
+
+def _translated(s: str, old: str, new: str) -> str:
+    table: dict[int, str | None] = {}
+    for i, c in enumerate(old):
+        table.setdefault(ord(c), new[i] if i < len(new) else None)
+    return s.translate(table)
+
+
+def _translate(k: Any, s: Any, old: Any, new: Any) -> Any:
+    if not (k.is_literal(1) and k.is_literal(2)) or None in (k.literal(1), k.literal(2)):
+        return per_distinct(k, _translated, k.pl.String, s, old, new)
+    table: dict[str, str] = {}
+    to: str = k.literal(2)
+    for i, c in enumerate(k.literal(1)):
+        table.setdefault(c, to[i] if i < len(to) else "")
+    return s.str.replace_many(list(table), list(table.values())) if table else s
+
+
+def _reverse(k: Any, s: Any) -> Any:
+    if isinstance(k.type(0), Array):
+        return s.list.reverse()
+    # str.reverse keeps combining marks with their letter; Spark reverses code points.
+    return s.str.split("").list.reverse().list.join("")
+
+
+def _concat(k: Any, *args: Any) -> Any:
+    pl = k.pl
+    if not args:
+        return pl.lit("")
+    kind = k.call.type
+    if isinstance(kind, Array):
+        whole = pl.concat_list([*args])
+        return pl.when(all_set(k, args)).then(whole) if len(args) > 1 else args[0]
+    if isinstance(kind, Binary):
+        total = args[0]
+        for a in args[1:]:
+            total = total + a
+        return total
+    return pl.concat_str([*args])
+
+
+def _concat_ws(k: Any, sep: Any, *args: Any) -> Any:
+    pl = k.pl
+    lists = [isinstance(k.type(i + 1), Array) for i in range(len(args))]
+    texts = [
+        a if is_list or isinstance(k.type(i + 1), String) else k.cast(a, k.type(i + 1), String())
+        for i, (a, is_list) in enumerate(zip(args, lists, strict=True))
+    ]
+    if not args:
+        return pl.when(sep.is_not_null()).then(pl.lit(""))
+    if not any(lists) and k.is_literal(0):
+        if k.literal(0) is None:
+            return pl.lit(None, pl.String)
+        return pl.concat_str(texts, separator=k.literal(0), ignore_nulls=True)
+    empty = pl.lit([], pl.List(pl.String))
+    parts = [
+        pl.when(t.is_not_null()).then(t).otherwise(empty) if is_list else t
+        for t, is_list in zip(texts, lists, strict=True)
+    ]
+    joined = pl.concat_list(parts).list.drop_nulls().list.join(sep)
+    return pl.when(sep.is_not_null()).then(joined)
+
+
+def _position(k: Any, s: Any, sub: Any) -> Any:
+    """1-based character index of the first `sub`, 0 when there is none, 1 for the empty text."""
+    pl = k.pl
+    before = s.str.splitn(sub, 2).struct.field("field_0").str.len_chars().cast(pl.Int32)
+    found = s.str.contains(sub, literal=True)
+    return (
+        pl.when(sub == "")
+        .then(pl.when(s.is_not_null()).then(pl.lit(1, pl.Int32)))
+        .when(found)
+        .then(before + 1)
+        .when(~found)
+        .then(pl.lit(0, pl.Int32))
+    )
+
+
+def _instr(k: Any, s: Any, sub: Any) -> Any:
+    return let(k, lambda a, b: _position(k, a, b), s, sub)
+
+
+def _locate(k: Any, sub: Any, s: Any, start: Any = None) -> Any:
+    pl = k.pl
+    if start is None:
+        return _instr(k, s, sub)
+
+    def build(sub: Any, s: Any, start: Any) -> Any:
+        at = start.cast(pl.Int64)
+        within = _position(k, s.str.slice(at.clip(1) - 1), sub)
+        zero = pl.lit(0, pl.Int32)
+        return (
+            pl.when(at.is_null())
+            .then(zero)
+            .when(s.is_null() | sub.is_null())
+            .then(pl.lit(None, pl.Int32))
+            .when(at < 1)
+            .then(zero)
+            .when(sub == "")
+            .then(pl.lit(1, pl.Int32))
+            .when(within == 0)
+            .then(zero)
+            .otherwise(within + (at - 1).cast(pl.Int32, strict=False))
+        )
+
+    return let(k, build, sub, s, start)
+
+
+def _split_part(k: Any, s: Any, delimiter: Any, n: Any) -> Any:
+    pl = k.pl
+
+    def build(s: Any, delimiter: Any, n: Any) -> Any:
+        at = n.cast(pl.Int64)
+        whole = pl.when(delimiter == "").then(pl.concat_list([s])).otherwise(s.str.split(delimiter))
+        part = whole.list.get(pl.when(at > 0).then(at - 1).otherwise(at), null_on_oob=True).fill_null("")
+        return pl.when(all_set(k, [s, delimiter, n])).then(part)
+
+    return let(k, build, s, delimiter, k.raise_if(n == 0, "INVALID_INDEX_OF_ZERO", n))
+
+
+def _affix(method: str) -> Any:
+    def lower(k: Any, s: Any, part: Any) -> Any:
+        if _bytes(k):
+            return getattr(s.bin, method)(part)
+        if method == "contains":
+            return s.str.contains(part, literal=True)
+        return getattr(s.str, method)(part)
+
+    return lower
+
+
+def _substring_index(k: Any, s: Any, delimiter: Any, count: Any) -> Any:
+    pl = k.pl
+
+    def build(s: Any, delimiter: Any, count: Any) -> Any:
+        n = count.cast(pl.Int64)
+        parts = s.str.split(delimiter)
+        kept = pl.when(n > 0).then(parts.list.head(n.clip(0))).otherwise(parts.list.tail((-n).clip(0)))
+        return (
+            pl.when(all_set(k, [s, delimiter, count]))
+            .then(pl.when((n == 0) | (delimiter == "")).then(pl.lit("")).otherwise(kept.list.join(delimiter)))
+        )
+
+    return let(k, build, s, delimiter, count)
+
+
+def _ascii(k: Any, s: Any) -> Any:
+    pl = k.pl
+
+    def build(b: Any) -> Any:
+        def octet(i: int, keep: int) -> Any:
+            return b.bin.get(i, null_on_oob=True).cast(pl.Int32) % keep
+
+        first = b.bin.get(0, null_on_oob=True).cast(pl.Int32)
+        return (
+            pl.when(b.is_null())
+            .then(pl.lit(None, pl.Int32))
+            .when(first.is_null())
+            .then(pl.lit(0, pl.Int32))
+            .when(first < 0x80)
+            .then(first)
+            .when(first < 0xE0)
+            .then(octet(0, 32) * 64 + octet(1, 64))
+            .when(first < 0xF0)
+            .then(octet(0, 16) * 4096 + octet(1, 64) * 64 + octet(2, 64))
+            .otherwise(octet(0, 8) * 262144 + octet(1, 64) * 4096 + octet(2, 64) * 64 + octet(3, 64))
+        )
+
+    return let(k, build, s.cast(pl.Binary).bin.head(4))
+
+
+def _chr(k: Any, n: Any) -> Any:
+    pl = k.pl
+    characters = (n.cast(pl.Int64) % 256).replace_strict(
+        list(range(256)), [chr(i) for i in range(256)], return_dtype=pl.String
+    )
+    return pl.when(n < 0).then(pl.lit("")).otherwise(characters)
+
+
+def _overlay(k: Any, s: Any, by: Any, start: Any, length: Any = None) -> Any:
+    pl = k.pl
+    binary = _bytes(k)
+
+    def build(s: Any, by: Any, start: Any, length: Any) -> Any:
+        at, size = start.cast(pl.Int64), length.cast(pl.Int64)
+        own = (by.bin.size() if binary else by.str.len_chars()).cast(pl.Int64)
+        size = pl.when(size >= 0).then(size).when(size < 0).then(own)
+        head = _slice(k, s, pl.lit(1), at - 1, binary)
+        return head + by + _slice(k, s, at + size, None, binary)
+
+    return let(k, build, s, by, start, pl.lit(-1) if length is None else length)
+
+
+def _distance(a: str, b: str, limit: int = -1) -> int:
+    previous = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        current = [i]
+        for j, y in enumerate(b, 1):
+            current.append(min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (x != y)))
+        previous = current
+    return -1 if 0 <= limit < previous[-1] else previous[-1]
+
+
+def _levenshtein(k: Any, *args: Any) -> Any:
+    return per_distinct(k, _distance, k.pl.Int32, *args)
+
+
+_SOUNDEX = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01230127022455012623017202", strict=True))
+
+
+def _sound(s: str) -> str:
+    """Spark's soundex: H and W (7) keep the code before them alive; other text is given back."""
+    if not s or s[0].upper() not in _SOUNDEX or not s[0].isascii():
+        return s
+    code, last = s[0].upper(), _SOUNDEX[s[0].upper()]
+    for c in s[1:]:
+        digit = _SOUNDEX.get(c.upper() if c.isascii() else c)
+        if digit is None:
+            last = "0"
+            continue
+        if digit == "7":
+            continue
+        if digit not in ("0", last):
+            code += digit
+            if len(code) == 4:
+                return code
+        last = digit
+    return code.ljust(4, "0")
+
+
+def _soundex(k: Any, s: Any) -> Any:
+    return per_distinct(k, _sound, k.pl.String, s)
+
+
+def _find_in_set(k: Any, word: Any, words: Any) -> Any:
+    pl = k.pl
+
+    def build(word: Any, words: Any) -> Any:
+        listed, wanted = pl.lit(",") + words + ",", pl.lit(",") + word + ","
+        found = listed.str.contains(wanted, literal=True) & ~word.str.contains(",", literal=True)
+        before = listed.str.splitn(wanted, 2).struct.field("field_0")
+        place = before.str.count_matches(",", literal=True).cast(pl.Int32) + 1
+        return pl.when(found).then(place).when(~found).then(pl.lit(0, pl.Int32))
+
+    return let(k, build, word, words)
+
+
+def _elt(k: Any, n: Any, *values: Any) -> Any:
+    pl = k.pl
+    bad = (n < 1) | (n > len(values))
+    n = k.raise_if(bad, "INVALID_ARRAY_INDEX", n, n, pl.lit(len(values)))
+
+    def build(n: Any, *values: Any) -> Any:
+        chain = pl.when(n == 1).then(values[0])
+        for i, v in enumerate(values[1:], 2):
+            chain = chain.when(n == i).then(v)
+        return chain.otherwise(None)
+
+    return let(k, build, n, *values)
+
+
+def _luhn_check(k: Any, s: Any) -> Any:
+    pl = k.pl
+    # int_range counts from the last digit, whose weight is one.
+    digit = pl.element().cast(pl.Int64) * (1 + pl.int_range(0, pl.len()) % 2)
+    digits = s.str.extract_all("[0-9]").list.reverse().list.eval(digit - 9 * (digit > 9).cast(pl.Int64))
+    return let(k, lambda a, d: a.str.contains("^[0-9]+$") & (d.list.sum() % 10 == 0), s, digits)
+
+
+def _mask(k: Any, s: Any, upper: Any = None, lower: Any = None, digit: Any = None, other: Any = None) -> Any:
+    pl = k.pl
+
+    def masked(s: str | None, up: str | None, low: str | None, number: str | None, rest: str | None) -> str | None:
+        if s is None:
+            return None
+        out = []
+        for c in s:
+            by = up if c.isupper() else low if c.islower() else number if c.isdecimal() else rest
+            out.append(c if by is None else by)
+        return "".join(out)
+
+    defaults = ("X", "x", "n", None)
+    given = [
+        pl.lit(d, pl.String) if g is None else g
+        for g, d in zip((upper, lower, digit, other), defaults, strict=True)
+    ]
+    return per_distinct(k, masked, pl.String, s, *given, nulls=True)
+
+
+def _quote(k: Any, s: Any) -> Any:
+    return k.pl.lit("'") + s.str.replace_all("'", "\\'", literal=True) + "'"
+
+
+# fmt: off
+ROWS = (
+    Function("upper", "string -> string", "The text in upper case.", "upper('Straße')",
+             aliases=("ucase",), lower=_upper),
+    Function("lower", "string -> string", "The text in lower case.", "lower('SparkSQL')",
+             aliases=("lcase",), lower=_lower),
+    Function("initcap", "string -> string", "The text with the first letter of each word in upper case.",
+             "initcap('sPark sql')", lower=_initcap),
+    Function("length", "string -> int | binary -> int", "The number of characters, or of bytes.",
+             "length('naïve ')", aliases=("char_length", "character_length", "len"), lower=_length),
+    Function("octet_length", "string -> int | binary -> int", "The number of bytes in UTF-8.",
+             "octet_length('naïve')", lower=_octet_length),
+    Function("bit_length", "string -> int | binary -> int", "The number of bits in UTF-8.",
+             "bit_length('naïve')", lower=_bit_length),
+    Function("trim", "string, [string] -> string",
+             "The text without leading and trailing spaces, or (second form) the first argument's characters.",
+             "trim('  Spark  ')", lower=_trim("strip_chars")),
+    Function("ltrim", "string, [string] -> string",
+             "The text without leading spaces; `ltrim(chars, text)` drops the characters given.",
+             "ltrim('  Spark ')", lower=_trim("strip_chars_start")),
+    Function("rtrim", "string, [string] -> string",
+             "The text without trailing spaces; `rtrim(chars, text)` drops the characters given.",
+             "rtrim(' Spark  ')", lower=_trim("strip_chars_end")),
+    Function("btrim", "string, [string] -> string",
+             "The text without the characters given (spaces) at both ends.",
+             "btrim('SSparkSQLS', 'SL')", lower=_btrim),
+    Function("substring", "string, int, [int] -> string | binary, int, [int] -> binary",
+             "The part from a 1-based position (negative: from the end), of at most the length given.",
+             "substring('Spark SQL', -5, 3)", aliases=("substr", "mid"), lower=_substring),
+    Function("left", "string, int -> string | binary, int -> binary", "The first characters of a text.",
+             "left('Spark SQL', 3)", lower=_left),
+    Function("right", "string, int -> string", "The last characters of a text.",
+             "right('Spark SQL', 3)", lower=_right),
+    Function("repeat", "string, int -> string", "The text repeated.", "repeat('ab', 3)", lower=_repeat),
+    Function("space", "int -> string", "A text of spaces.", "concat(space(2), '1')", lower=_space),
+    Function("lpad", "string, int, [string] -> string | binary, int, [binary] -> binary",
+             "The text padded on the left, or cut, to a length.", "lpad('hi', 5, '??')", lower=_pad("left")),
+    Function("rpad", "string, int, [string] -> string | binary, int, [binary] -> binary",
+             "The text padded on the right, or cut, to a length.", "rpad('hi', 5, '??')", lower=_pad("right")),
+    Function("replace", "string, string, [string] -> string", "The text with every occurrence replaced.",
+             "replace('ABCabc', 'abc', 'DEF')", lower=_replace),
+    Function("translate", "string, string, string -> string",
+             "The text with single characters replaced; characters without a partner are dropped.",
+             "translate('AaBbCc', 'abc', '12')", lower=_translate),
+    Function("reverse", "string -> string | array<T> -> array<T>", "The text or array back to front.",
+             "reverse('Spark SQL')", lower=_reverse),
+    Function("concat", "() -> string | string... -> string | binary... -> binary | array<T>... -> array<T>",
+             "The arguments one after the other.", "concat('Spark', 'SQL')", lower=_concat),
+    Function("concat_ws", "string -> string | string, string... -> string | string, any... -> string",
+             "The arguments (texts and arrays of texts) that are not NULL, with a separator between them.",
+             "concat_ws('-', 'a', NULL, array('b', 'c'))", lower=_concat_ws, strict=False,
+             nullable=lambda n: n[0]),
+    Function("instr", "string, string -> int", "The 1-based position of the second text in the first, or 0.",
+             "instr('SparkSQL', 'SQL')", lower=_instr),
+    Function("locate", "string, string, [int] -> int",
+             "The 1-based position of the first text in the second, from a position on, or 0.",
+             "locate('bar', 'foobarbar', 5)", aliases=("position",), lower=_locate, strict=False),
+    Function("split_part", "string, string, int -> string",
+             "One part of a text cut at a delimiter; a negative number counts from the end.",
+             "split_part('11.12.13', '.', 3)", lower=_split_part, fallible=True),
+    Function("startswith", "string, string -> boolean | binary, binary -> boolean",
+             "Whether a text starts with another.", "startswith('Spark SQL', 'Spark')",
+             lower=_affix("starts_with")),
+    Function("endswith", "string, string -> boolean | binary, binary -> boolean",
+             "Whether a text ends with another.", "endswith('Spark SQL', 'SQL')", lower=_affix("ends_with")),
+    Function("contains", "string, string -> boolean | binary, binary -> boolean",
+             "Whether a text contains another.", "contains('Spark SQL', 'ark')", lower=_affix("contains")),
+    Function("substring_index", "string, string, int -> string",
+             "The part before the n-th delimiter (negative: after the n-th from the end).",
+             "substring_index('www.apache.org', '.', 2)", lower=_substring_index),
+    Function("ascii", "string -> int", "The code point of the first character.", "ascii('é')", lower=_ascii),
+    Function("chr", "bigint -> string", "The character of a code, modulo 256.", "chr(65)", aliases=("char",),
+             lower=_chr),
+    Function("overlay", "string, string, int, [int] -> string | binary, binary, int, [int] -> binary",
+             "The text with a part replaced, from a position on.", "overlay('Spark SQL', 'ANSI ', 7, 0)",
+             lower=_overlay),
+    Function("levenshtein", "string, string, [int] -> int",
+             "The edit distance of two texts; -1 past a limit.", "levenshtein('kitten', 'sitting')",
+             lower=_levenshtein),
+    Function("soundex", "string -> string", "The Soundex code of a text.", "soundex('Miller')", lower=_soundex),
+    Function("find_in_set", "string, string -> int", "The 1-based place of a word in a comma-separated list.",
+             "find_in_set('ab', 'abc,b,ab,c,def')", lower=_find_in_set),
+    Function("elt", "int, string... -> string", "The n-th of the other arguments.", "elt(2, 'scala', 'java')",
+             lower=_elt, fallible=True, strict=False, nullable=lambda n: True),
+    Function("luhn_check", "string -> boolean", "Whether a text of digits passes the Luhn check.",
+             "luhn_check('8112189876')", lower=_luhn_check),
+    Function("mask", "string, [string, string, string, string] -> string",
+             "The text with capitals, small letters, digits (and others) replaced by one character each.",
+             "mask('AbCD123-@$#')", lower=_mask, strict=False),
+    Function("quote", "string -> string", "The text in single quotes, escaped.", "quote('Don')", lower=_quote),
+)
+# fmt: on
+
+FUNCTIONS = (*ROWS, *REGEXP, *FORMAT, *ENCODING)
