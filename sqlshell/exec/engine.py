@@ -127,16 +127,17 @@ class Engine:
         """
         from sqlshell.exec import replan
 
+        cluster = self.cluster
+        query = next(self._queries)
         options = RunOptions(
             inline_cells=inline_cells,
             faults=faults,
             replan=replan.after_stage,
             split_stage=replan.split_stage,
+            abort=lambda: cluster.cancel(query),
             on_event=on_event,
             on_disk=on_disk,
         )
-        cluster = self.cluster
-        query = next(self._queries)
         events: SimpleQueue[Event] = SimpleQueue()
         scheduler = Scheduler(
             graph, query, lambda t: cluster.submit(t, events.put), self.store_folders, options

@@ -60,6 +60,10 @@ POOL_PAYS = 16 << 20
 
 MAX_PARTITIONS = 512
 
+SENDS_RIGHT = frozenset({"inner", "cross", "left", "semi", "anti", "mark", "single"})
+SENDS_LEFT = frozenset({"inner", "cross", "right"})
+"""Join kinds one side of which every task may hold whole: never the side whose rows are kept when unmatched."""
+
 
 def plan_stages(plan: Plan, settings: Settings) -> StageGraph:
     """The stage graph of an optimized plan."""
@@ -90,9 +94,11 @@ def solo_graph(plan: Plan, settings: Mapping[str, Any]) -> StageGraph:
     return StageGraph((stage,), tuple(c.name for c in plan.output), plan, settings)
 
 
-def pool_graph(plan: Plan, settings: Mapping[str, Any], partitions: int) -> StageGraph:
-    """The plan cut at exchanges of `partitions` partitions."""
-    planner = Planner(settings, partitions)
+def pool_graph(
+    plan: Plan, settings: Mapping[str, Any], partitions: int, *, tight: bool = False, version: int = 0
+) -> StageGraph:
+    """The plan cut at exchanges of `partitions` partitions; `tight` spares memory: sorts by ranges, no broadcast."""
+    planner = Planner(settings, partitions, tight=tight, version=version)
     planner.finish(plan)
     return StageGraph(
         tuple(planner.stages), tuple(c.name for c in plan.output), plan, settings, partitions
@@ -134,10 +140,14 @@ class Piece:
 class Planner:
     """Builds the stages of one plan, producers first."""
 
-    def __init__(self, settings: Mapping[str, Any], partitions: int) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], partitions: int, *, tight: bool = False, version: int = 0
+    ) -> None:
+        self._tight = tight
+        self._version = version
         self.stages: list[Stage] = []
         self.partitions = partitions
-        self._broadcast_limit: int = settings["sqlshell.broadcast_limit"]
+        self._broadcast_limit: int = 1 if tight else settings["sqlshell.broadcast_limit"]
         workers = settings["sqlshell.workers"] or platform.cpu_count()
         self._memory = MemoryPlan.of(settings["sqlshell.memory_limit"], workers)
         self._sizes: dict[int, int] = {}
@@ -149,7 +159,9 @@ class Planner:
 
     # -- stages
 
-    def _cut(self, piece: Piece, output: Output, sample: SortKey | None = None) -> Stage:
+    def _cut(
+        self, piece: Piece, output: Output, sample: SortKey | None = None, after: tuple[int, ...] = ()
+    ) -> Stage:
         """End a fragment: it becomes a stage."""
         tasks = self._tasks(piece)
         scans = piece.plan.collect(Scan)
@@ -166,7 +178,9 @@ class Planner:
             layout=layout,
             slot="pool" if tasks > 1 else "solo",
             sample=sample,
-            bounded=is_bounded(piece.plan),
+            bounded=is_bounded(piece.plan) and not self._tight,
+            after=after,
+            version=self._version,
         )
         self._sizes[stage.id] = estimate.size(piece.plan, self._sizes)
         self.stages.append(stage)
@@ -199,11 +213,12 @@ class Planner:
             return piece
         return self._read(self._cut(piece, Output("whole")), "broadcast", "anywhere")
 
-    def _hashed(self, piece: Piece, exprs: tuple[Expr, ...]) -> Piece:
+    def _hashed(self, piece: Piece, exprs: tuple[Expr, ...], after: int | None = None) -> Piece:
         """Rows with equal values of `exprs` in one task; columns stay as they are."""
         columns = piece.plan.output
         piece, keys = _with_columns(piece, exprs)
-        stage = self._cut(piece, Output("hash", keys, self.partitions))
+        waits = () if after is None else (after,)
+        stage = self._cut(piece, Output("hash", keys, self.partitions), after=waits)
         read = self._read(stage, "partition", "hash", tuple(k.id for k in keys))
         if stage.plan.output == columns:
             return read
@@ -303,7 +318,8 @@ class Planner:
     def _sort(self, node: Sort) -> Piece:
         piece = self.visit(node.input)
         first = node.keys[0].expr
-        large = estimate.size(piece.plan, self._sizes) > self._memory.state_target("solo")
+        size = estimate.size(piece.plan, self._sizes)
+        large = self._tight or size > self._memory.state_target("solo")
         if not piece.parallel or not large or not is_orderable(first.type):
             single = self._single(piece)
             return single.over(replace(node, input=single.plan))
@@ -382,13 +398,12 @@ class Planner:
                 right = self._single(right)
             piece = self._join_here(node, self._to_all(left), right)
             return replace(piece, spread=right.spread, keys=right.keys if right.spread == "hash" else ())
-        left, right = self._together(left, right, pairs)
+        left, right = self._together(node, left, right, pairs)
         return self._join_here(node, left, right)
 
     def _join_way(self, node: Join, left: Piece, right: Piece, equal: bool) -> str:
         """How to bring matching rows together: send a side to all tasks, hash both, or gather both."""
-        send_right = node.kind not in {"right", "full"}
-        send_left = node.kind in {"inner", "cross", "right"}
+        send_right, send_left = node.kind in SENDS_RIGHT, node.kind in SENDS_LEFT
         left_size = estimate.size(left.plan, self._sizes)
         right_size = estimate.size(right.plan, self._sizes)
         if node.null_aware:
@@ -403,8 +418,14 @@ class Planner:
             return "send_left"
         return "hash"
 
-    def _together(self, left: Piece, right: Piece, pairs: list[tuple[Expr, Expr]]) -> tuple[Piece, Piece]:
-        """Both sides hashed by the equal keys; a side that already is, stays."""
+    def _together(
+        self, node: Join, left: Piece, right: Piece, pairs: list[tuple[Expr, Expr]]
+    ) -> tuple[Piece, Piece]:
+        """Both sides hashed by the equal keys; a side that already is, stays.
+
+        The larger side waits for one that may turn out small enough to be sent to all tasks instead.
+        """
+        right_may, left_may = node.kind in SENDS_RIGHT, node.kind in SENDS_LEFT
         lefts, rights = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
         chosen = _already(left, lefts)
         if chosen is not None:
@@ -413,7 +434,11 @@ class Planner:
         chosen = _already(right, rights)
         if chosen is not None:
             return self._hashed(left, tuple(lefts[i] for i in chosen)), right
-        return self._hashed(left, lefts), self._hashed(right, rights)
+        if right_may and estimate.size(right.plan, self._sizes) <= estimate.size(left.plan, self._sizes):
+            right = self._hashed(right, rights)
+            return self._hashed(left, lefts, after=right.inputs[0].stage), right
+        left = self._hashed(left, lefts)
+        return left, self._hashed(right, rights, after=left.inputs[0].stage if left_may else None)
 
     def _join_here(self, node: Join, left: Piece, right: Piece) -> Piece:
         """The join in one fragment; its rows stay where the left rows are."""

@@ -1,19 +1,213 @@
-"""The graph changed on the way: pure functions from a graph and manifests to a new graph."""
+"""The graph changed on the way: pure functions from a graph and what its finished stages wrote to a new graph.
+
+    coalesce      adjacent small partitions are read by one task
+    send side     a hashed join side that came out small goes to every task, and the other side is not shuffled
+    split skew    a partition far larger than the others is shared by several tasks
+    split stage   after running out of memory: the query is planned again with 4x the partitions
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from sqlshell.exec import platform
+from sqlshell.exec.physical import ExchangeRead, PartialAggregate
+from sqlshell.exec.planner import MAX_PARTITIONS, SENDS_LEFT, SENDS_RIGHT, pool_graph
+from sqlshell.exec.stage import Stage, StageGraph, StageInput, TaskLayout
+from sqlshell.plan.logical import Expand, Filter, Generate, Join, Plan, Project
 
 if TYPE_CHECKING:
-    from sqlshell.exec.stage import StageGraph
+    from collections.abc import Iterable, Mapping
+
     from sqlshell.exec.task import PartitionRef
 
+    Manifests = Mapping[int, tuple[PartitionRef, ...]]
 
-def after_stage(graph: StageGraph, stage: int, refs: tuple[PartitionRef, ...]) -> StageGraph:
-    """The graph to go on with once `stage` has written `refs`."""
+Sides = tuple[Join, ExchangeRead, ExchangeRead]
+
+TARGET_BYTES = 16 << 20
+"""What a coalesced task reads."""
+
+SKEW_FACTOR = 5
+SKEW_BYTES = 64 << 20
+"""A partition is skewed from this size on, when it is also SKEW_FACTOR times the median."""
+
+
+def after_stage(graph: StageGraph, done: Manifests, begun: frozenset[int]) -> StageGraph:
+    """The graph to go on with; `done` maps finished stages to their files, `begun` stages are left alone."""
+    for stage in graph.stages:
+        if stage.id not in begun:
+            graph = _adapt(graph, stage, done, begun)
     return graph
 
 
-def split_stage(graph: StageGraph, stage: int) -> StageGraph | None:
-    """The graph with `stage` cut into more tasks after it ran out of memory; None where it cannot be cut."""
+def _adapt(graph: StageGraph, stage: Stage, done: Manifests, begun: frozenset[int]) -> StageGraph:
+    read = [i.stage for i in stage.inputs if i.mode == "partition"]
+    if not read or any(i.mode == "aligned" for c in graph.consumers(stage.id) for i in c.inputs):
+        return graph
+    changed = _send_side(graph, stage, done, begun)
+    if changed is not None:
+        return changed
+    if not all(i in done for i in read) or any(layout.maps for layout in stage.layout):
+        return graph
+    sizes = _partition_sizes(read, done, graph.partitions)
+    layout = _split_skew(stage, sizes, done) or _coalesce(graph, stage, sizes)
+    return graph if layout is None else graph.with_stage(replace(stage, layout=layout))
+
+
+def _partition_sizes(stages: Iterable[int], done: Manifests, partitions: int) -> list[int]:
+    sizes = [0] * partitions
+    for s in stages:
+        for ref in done[s]:
+            sizes[ref.partition] += ref.bytes
+    return sizes
+
+
+# -- small partitions
+
+
+def _coalesce(graph: StageGraph, stage: Stage, sizes: list[int]) -> tuple[TaskLayout, ...] | None:
+    """Fewer tasks when there are at least twice as many as their bytes and the workers ask for."""
+    workers = graph.settings["sqlshell.workers"] or platform.cpu_count()
+    wanted = max(workers, -(-sum(sizes) // TARGET_BYTES))
+    if stage.tasks < 2 * wanted or stage.tasks != len(sizes):
+        return None
+    target = max(1, -(-sum(sizes) // wanted))
+    groups: list[list[int]] = [[]]
+    held = 0
+    for partition, size in enumerate(sizes):
+        if groups[-1] and held + size > target:
+            groups.append([])
+            held = 0
+        groups[-1].append(partition)
+        held += size
+    return tuple(TaskLayout((), tuple(g)) for g in groups)
+
+
+# -- skewed partitions
+
+
+def _split_skew(stage: Stage, sizes: list[int], done: Manifests) -> tuple[TaskLayout, ...] | None:
+    """Several tasks for a skewed partition: each reads some of one side's files and all of the other's."""
+    sides = _exchange_join(stage.plan)
+    if sides is None or stage.tasks != len(sizes):
+        return None
+    limit = max(SKEW_BYTES, int(SKEW_FACTOR * median(sizes)))
+    layout: list[TaskLayout] = []
+    for partition, size in enumerate(sizes):
+        plain = TaskLayout((), (partition,))
+        layout.extend(_shares(plain, sides, size, limit, done) if size > limit else [plain])
+    return tuple(layout) if len(layout) > stage.tasks else None
+
+
+def _shares(plain: TaskLayout, sides: Sides, size: int, limit: int, done: Manifests) -> list[TaskLayout]:
+    partition = plain.partitions[0]
+    side = _larger_splittable(sides, partition, done)
+    if side is None:
+        return [plain]
+    refs = sorted((r for r in done[side] if r.partition == partition), key=lambda r: -r.bytes)
+    shares: list[list[int]] = [[] for _ in range(min(len(refs), -(-size // limit)))]
+    weights = [0] * len(shares)
+    for ref in refs:
+        lightest = weights.index(min(weights))
+        shares[lightest].append(ref.task)
+        weights[lightest] += ref.bytes
+    if len(shares) < 2:
+        return [plain]
+    return [replace(plain, maps=(side, tuple(sorted(s)))) for s in shares]
+
+
+def _larger_splittable(sides: Sides, partition: int, done: Manifests) -> int | None:
+    """The side whose rows may be spread: the one the other side may be repeated for."""
+    join, left, right = sides
+    candidates = []
+    if join.kind in SENDS_RIGHT:
+        candidates.append(left.stage)
+    if join.kind in SENDS_LEFT:
+        candidates.append(right.stage)
+    return max(
+        candidates, key=lambda s: sum(r.bytes for r in done[s] if r.partition == partition), default=None
+    )
+
+
+def _exchange_join(plan: Plan) -> Sides | None:
+    """A join of two exchanges below operators that look at one row at a time; None for any other fragment.
+
+    Such a fragment does not need equal keys of different tasks to stay apart.
+    """
+    node = _through(plan, (Project, Filter, Generate, Expand, PartialAggregate))
+    if not isinstance(node, Join) or node.null_aware:
+        return None
+    left, right = _through(node.left, (Project,)), _through(node.right, (Project,))
+    if isinstance(left, ExchangeRead) and isinstance(right, ExchangeRead):
+        return node, left, right
     return None
+
+
+def _through(plan: Plan, kinds: tuple[type[Plan], ...]) -> Plan:
+    node: Any = plan
+    while isinstance(node, kinds):
+        node = node.children[0]
+    found: Plan = node
+    return found
+
+
+# -- join sides that came out small
+
+
+def _send_side(
+    graph: StageGraph, stage: Stage, done: Manifests, begun: frozenset[int]
+) -> StageGraph | None:
+    """Read the finished small side everywhere and take the other side's fragment in, unshuffled."""
+    sides = _exchange_join(stage.plan)
+    if sides is None:
+        return None
+    join, left, right = sides
+    limit = graph.settings["sqlshell.broadcast_limit"]
+    for small, large, kinds in ((right, left, SENDS_RIGHT), (left, right, SENDS_LEFT)):
+        if join.kind not in kinds or small.stage not in done or large.stage in begun:
+            continue
+        if len(graph.consumers(large.stage)) > 1 or sum(r.bytes for r in done[small.stage]) > limit:
+            continue
+        return _absorb(graph, stage, small, large)
+    return None
+
+
+def _absorb(graph: StageGraph, stage: Stage, small: ExchangeRead, large: ExchangeRead) -> StageGraph:
+    taken = graph.stage(large.stage)
+
+    def swap(node: Any) -> Any:
+        return taken.plan if node is large else node
+
+    inputs = tuple(i for i in stage.inputs if i.stage not in {small.stage, large.stage})
+    new = replace(
+        stage,
+        plan=stage.plan.transform_down(swap),
+        inputs=(*inputs, StageInput(small.stage, "broadcast"), *taken.inputs),
+        layout=taken.layout,
+        slot=taken.slot,
+        after=tuple(a for a in taken.after if a != small.stage),
+        version=stage.version + 1,
+    )
+    stages = []
+    for s in graph.stages:
+        if s.id == stage.id:
+            stages.append(new)
+        elif s.id != large.stage:
+            waits = tuple(a for a in s.after if a != large.stage)
+            stages.append(s if waits == s.after else replace(s, after=waits))
+    return replace(graph, stages=tuple(stages))
+
+
+# -- out of memory
+
+
+def split_stage(graph: StageGraph, stage: int) -> StageGraph | None:
+    """The query planned again, with 4x the partitions and every choice that spares memory; None at the end."""
+    partitions = max(4, 4 * graph.partitions)
+    if partitions > MAX_PARTITIONS:
+        return None
+    version = max(s.version for s in graph.stages) + 1
+    return pool_graph(graph.logical, graph.settings, partitions, tight=True, version=version)

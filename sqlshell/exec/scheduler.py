@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from sqlshell.exec.stage import Stage, StageGraph
     from sqlshell.exec.task import Failure, Fault, PartitionRef, TaskResult
 
+Manifests = dict[int, tuple["PartitionRef", ...]]
+"""What every finished stage has written."""
+
 MAX_ATTEMPTS = 4
 MAX_SPLITS = 3
 """How often one stage may be split after running out of memory: 64 times its partitions."""
@@ -92,8 +95,10 @@ class RunOptions:
 
     inline_cells: int = 0
     faults: tuple[Fault, ...] = ()
-    replan: Callable[[StageGraph, int, tuple[PartitionRef, ...]], StageGraph] | None = None
+    replan: Callable[[StageGraph, Manifests, frozenset[int]], StageGraph] | None = None
     split_stage: Callable[[StageGraph, int], StageGraph | None] | None = None
+    abort: Callable[[], None] | None = None
+    """Kills the query's running tasks (before a graph that has none of them)."""
     on_event: Callable[[QueryEvent], None] | None = None
     on_disk: bool = False
     env: tuple[tuple[str, str], ...] = ()
@@ -168,7 +173,8 @@ class Scheduler:
         for state in list(self._states.values()):
             if self.error is not None or state.complete:
                 continue
-            if not all(self._states[i.stage].complete for i in state.stage.inputs):
+            waits = {i.stage for i in state.stage.inputs} | set(state.stage.after)
+            if not all(self._states[i].complete for i in waits):
                 continue
             if not state.announced:
                 state.announced = True
@@ -299,12 +305,22 @@ class Scheduler:
                 self._store.drop_stage(self.query, edge.stage)
                 self._states[edge.stage].dropped = True
         if self._options.replan is not None:
-            self._adopt(self._options.replan(self.graph, state.stage.id, tuple(self._refs(state.stage.id))))
+            complete = {i: tuple(self._refs(i)) for i, s in self._states.items() if s.complete}
+            begun = frozenset(i for i, s in self._states.items() if s.announced)
+            self._adopt(self._options.replan(self.graph, complete, begun))
 
     def _adopt(self, graph: StageGraph) -> None:
         """Take over a changed graph: stages that differ start afresh, new ones are added, others keep their state."""
         if graph is self.graph:
             return
+        kept = {s.id for s in graph.stages if s.id in self._states and self._states[s.id].stage is s}
+        if self._options.abort is not None and any(
+            t.running for i, s in self._states.items() if i not in kept for t in s.tasks
+        ):
+            self._options.abort()
+            for i in kept:
+                for t in self._states[i].tasks:
+                    t.running = None
         self.graph = graph
         states: dict[int, StageState] = {}
         for stage in graph.stages:
@@ -322,7 +338,12 @@ class Scheduler:
                 for t in states[stage.id].tasks:
                     t.attempts = start
             self._tell("replanned", stage.id, total=stage.tasks)
+        for gone in self._states.keys() - states.keys():
+            self._store.drop_stage(self.query, gone)
         self._states = states
+        for state in states.values():
+            if not state.complete:
+                self._restore_inputs(state)
 
     def _failed(self, state: StageState, task: TaskState, spec: TaskSpec, failure: Failure) -> None:
         match failure.kind:
@@ -371,6 +392,10 @@ class Scheduler:
         task = state.tasks[index]
         if task.result is not None and task.running is None:
             task.result = None
+        self._restore_inputs(state)
+
+    def _restore_inputs(self, state: StageState) -> None:
+        """Have the removed inputs of a stage that must run (again) made once more."""
         for edge in state.stage.inputs:
             source = self._states[edge.stage]
             if source.dropped:

@@ -79,6 +79,8 @@ class Stage:
     mode: str = "PIPELINED"
     bounded: bool = False
     """A result stage whose rows surely fit in memory."""
+    after: tuple[int, ...] = ()
+    """Stages to wait for without reading them: their sizes may change this one (`replan.py`)."""
     version: int = 0
     """Counts replans, so that workers tell old fragments from new ones."""
 
