@@ -1,6 +1,7 @@
 """Spark's operator precedence where sqlglot has another: its tree is regrouped.
 
-sqlglot puts `& ^ | << >> ||` on one level (and `||` below `+`), and reads `a = b IN (...)` as `a = (b IN (...))`.
+sqlglot puts `& ^ | << >> ||` on one level (and `||` below `+`), `=` below `<`, and reads `a = b IN (...)` as
+`a = (b IN (...))`.
 Spark, from tight to loose: `* / % DIV`, then `+ - ||`, then `<< >>`, `&`, `^`, `|`, comparisons, and last the
 predicates IN, BETWEEN, LIKE ..., which take everything to their left. Parentheses are nodes, so a tree without
 them, read in order, is the text's sequence of operands and operators.
@@ -10,30 +11,39 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+PREDICATES = (exp.In, exp.Between, exp.Like, exp.ILike, exp.RegexpLike, exp.Escape)
 _LEVELS: dict[type[exp.Expr], int] = {
     exp.Mul: 6, exp.Div: 6, exp.Mod: 6, exp.IntDiv: 6,
     exp.Add: 5, exp.Sub: 5, exp.DPipe: 5,
     exp.BitwiseLeftShift: 4, exp.BitwiseRightShift: 4,
     exp.BitwiseAnd: 3, exp.BitwiseXor: 2, exp.BitwiseOr: 1,
+    **dict.fromkeys(COMPARISONS, 0),
 }  # fmt: skip
-_SUSPECT = (exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseAnd, exp.BitwiseXor, exp.BitwiseOr, exp.DPipe)
-COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-PREDICATES = (exp.In, exp.Between, exp.Like, exp.ILike, exp.RegexpLike, exp.Escape)
+_SUSPECT = {exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseAnd, exp.BitwiseXor, exp.BitwiseOr, exp.DPipe}
 
 
-def regroup(ast: exp.Query) -> None:
-    """Changes the tree in place."""
-    suspects = [node for node in ast.find_all(*_SUSPECT) if type(node.parent) not in _LEVELS or _is_top(node)]
-    tops = {id(top): top for top in map(_top, suspects)}
+def regroup(ast: exp.Query, nodes: list[exp.Expr]) -> None:
+    """Changes the tree in place; `nodes` are the tree's operators of _LEVELS."""
+    tops: dict[int, exp.Expr] = {}
+    for node in nodes:
+        if type(node) in _SUSPECT or isinstance(node, COMPARISONS) and isinstance(node.expression, COMPARISONS):
+            top = _top(node)
+            tops[id(top)] = top
     for top in tops.values():
         if _mixed(top):
-            _replace(top, _rebuild(top))
-    for node in list(ast.find_all(*COMPARISONS)):
-        _lower_predicate(node)
+            parent_slot = exp.Null()
+            top.replace(parent_slot)
+            parent_slot.replace(_rebuild(top))
+    comparisons = ast.find_all(*COMPARISONS) if tops else nodes
+    for node in list(comparisons):
+        if isinstance(node, COMPARISONS):
+            _lower_predicate(node)
 
 
-def _is_top(node: exp.Expr) -> bool:
-    return type(node.parent) in _LEVELS
+def is_operator(node: exp.Expr) -> bool:
+    """Whether `regroup` wants to see the node."""
+    return type(node) in _LEVELS
 
 
 def _top(node: exp.Expr) -> exp.Expr:
@@ -44,21 +54,9 @@ def _top(node: exp.Expr) -> exp.Expr:
 
 
 def _mixed(top: exp.Expr) -> bool:
-    """Whether the chain below `top` has operators of two levels, one of them suspect."""
-    levels = set()
-    stack = [top]
-    while stack:
-        node = stack.pop()
-        level = _LEVELS.get(type(node))
-        if level is not None:
-            levels.add(level)
-            stack += (node.this, node.expression)
-    return len(levels) > 1
-
-
-def _replace(old: exp.Expr, new: exp.Expr) -> None:
-    if old is not new:
-        old.replace(new)
+    """Whether the chain below `top` has different operators."""
+    kinds = {type(node) for node in _in_order(top) if type(node) in _LEVELS}
+    return len(kinds) > 1
 
 
 def _rebuild(top: exp.Expr) -> exp.Expr:

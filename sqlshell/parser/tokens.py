@@ -7,6 +7,8 @@
 - `DATE '...'`, `TIMESTAMP '...'` get LITERAL_MARK in the string, so that the tree can tell them from a cast.
 - `t@v3` becomes `t VERSION AS OF 3`, `t@20240131120000000` becomes `t TIMESTAMP AS OF '2024-01-31 12:00:00.000'`.
 - `substring(s FROM a FOR b)`, `position(a IN s)`, `overlay(s PLACING r FROM p FOR n)` become plain calls.
+- `<=>` becomes an operator Spark does not have (OVERLAPS), since sqlglot puts parentheses of its own around the
+  right side of `<=>`; `normalise` makes it NullSafeEQ.
 - CURRENT_DATE and its kin without parentheses, IF, ANY, TRANSFORM as names: plain words.
 """
 
@@ -36,7 +38,7 @@ _FOREIGN_LITERALS = {T.NATIONAL_STRING, T.BYTE_STRING, T.BIT_STRING, T.UNICODE_S
 _OPEN = {T.L_PAREN: T.R_PAREN, T.L_BRACKET: T.R_BRACKET}
 _OPERATOR_WORDS = {"LIKE", "ILIKE", "RLIKE", "REGEXP", "DIV", "BETWEEN", "AND", "OR", "IN", "IS", "ESCAPE", "NOT"}
 _QUANTIFIERS = {"ANY", "SOME", "ALL"}
-_COMPARISONS = {T.EQ, T.NEQ, T.LT, T.LTE, T.GT, T.GTE, T.NULLSAFE_EQ, T.LIKE, T.ILIKE, T.RLIKE}
+_COMPARISONS = {T.EQ, T.NEQ, T.LT, T.LTE, T.GT, T.GTE, T.OVERLAPS, T.LIKE, T.ILIKE, T.RLIKE}
 _NEVER_CALLS = {
     "SELECT", "DISTINCT", "ALL", "FROM", "WHERE", "HAVING", "QUALIFY", "ON", "USING", "CASE", "WHEN", "THEN", "ELSE",
     "END", "AS", "OVER", "JOIN", "UNION", "EXCEPT", "MINUS", "SETMINUS", "INTERSECT", "VALUES", "LATERAL", "TABLE",
@@ -83,7 +85,7 @@ def tokenize(text: str) -> list[Token]:
 
 def rewrite(tokens: Sequence[Token], text: str) -> list[Token]:
     """Tokens of a query that sqlglot's parser reads as Spark would (see the module docstring)."""
-    return _complete_queries(_mark_calls(_join_literals(tokens, text), text))
+    return _complete(_mark_calls(_join_literals(tokens, text), text))
 
 
 def upper(token: Token) -> str:
@@ -111,6 +113,8 @@ def _join_literals(tokens: Sequence[Token], text: str) -> list[Token]:
             continue
         if kind == T.HEX_STRING and text[token.start] == "0":
             token = _like(token, T.VAR, text[token.start : token.end + 1])
+        if kind == T.NULLSAFE_EQ:
+            token = _like(token, T.OVERLAPS, "<=>")
         if kind == T.PARAMETER and token.text == "@" and i + 1 < n and out:
             out.extend(_version(tokens[i + 1], text))
             i += 2
@@ -174,16 +178,54 @@ def _version(tag: Token, text: str) -> list[Token]:
             _like(tag, T.STRING, stamp)]  # fmt: skip
 
 
-def _complete_queries(tokens: list[Token]) -> list[Token]:
-    """`VALUES ...` and `TABLE t` where a query is expected become `SELECT * FROM ...`."""
+def _complete(tokens: list[Token]) -> list[Token]:
+    """`VALUES ...` and `TABLE t` where a query is expected become `SELECT * FROM ...`; an AS that may be left
+    out is put in: `struct(a b)`, `LATERAL VIEW explode(x) t c`."""
     out: list[Token] = []
+    implied = _implied_as(tokens)
     for i, token in enumerate(tokens):
+        if i in implied:
+            out.append(_like(token, T.ALIAS, "AS"))
         if token.token_type in (T.VALUES, T.TABLE) and i + 1 < len(tokens) and _in_query_position(tokens, i):
             out += [_like(token, T.SELECT, "SELECT"), _like(token, T.STAR, "*"), _like(token, T.FROM, "FROM")]
             if token.token_type == T.TABLE:
                 continue
         out.append(token)
     return out
+
+
+def _implied_as(tokens: Sequence[Token]) -> set[int]:
+    found: set[int] = set()
+    for i, token in enumerate(tokens):
+        if token.text.lower() == PREFIX + "struct":
+            found |= {j for j in _level(tokens, i + 1) if _is_bare_alias(tokens, j)}
+        elif token.token_type == T.VIEW and i and tokens[i - 1].token_type == T.LATERAL:
+            opener = next((j for j in range(i, len(tokens)) if tokens[j].token_type == T.L_PAREN), None)
+            if opener is None:
+                continue
+            at = _close_of(tokens, opener) + 2
+            if at < len(tokens) and _is_plain_word(tokens[at]) and _is_plain_word(tokens[at - 1]):
+                found.add(at)
+    return found
+
+
+def _is_plain_word(token: Token) -> bool:
+    return token.token_type in (T.VAR, T.IDENTIFIER)
+
+
+def _is_bare_alias(tokens: Sequence[Token], i: int) -> bool:
+    ends = tokens[i + 1].token_type in (T.COMMA, T.R_PAREN)
+    before = tokens[i - 1]
+    return ends and _is_plain_word(tokens[i]) and before.token_type != T.ALIAS and _ends_operand(before)
+
+
+def _close_of(tokens: Sequence[Token], opener: int) -> int:
+    depth = 0
+    for i in range(opener, len(tokens)):
+        depth += {T.L_PAREN: 1, T.R_PAREN: -1}.get(tokens[i].token_type, 0)
+        if depth == 0:
+            return i
+    return len(tokens)
 
 
 def _in_query_position(tokens: Sequence[Token], i: int) -> bool:
@@ -278,6 +320,9 @@ def _mark_word(tokens: list[Token], i: int) -> None:
     word = upper(token)
     called = i + 1 < len(tokens) and tokens[i + 1].token_type == T.L_PAREN
     after_dot = _after_dot(tokens, i)
+    if word == "UNKNOWN" and not called and i and (upper(tokens[i - 1]) == "IS" or _words_before(tokens, i, "IS", "NOT")):
+        tokens[i] = _like(token, T.NULL, "NULL")
+        return
     if not called:
         if after_dot or word in _NAMES_WITHOUT_CALL:
             _plain(tokens, i, word, after_dot)
@@ -289,6 +334,10 @@ def _mark_word(tokens: list[Token], i: int) -> None:
     elif word == "TRIM" and _is_trim_form(tokens, i + 1):
         return
     tokens[i] = _like(token, T.VAR, PREFIX + token.text)
+
+
+def _words_before(tokens: Sequence[Token], i: int, *words: str) -> bool:
+    return i >= len(words) and all(upper(tokens[i - len(words) + k]) == word for k, word in enumerate(words))
 
 
 def _plain(tokens: list[Token], i: int, word: str, after_dot: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from sqlshell.errors import Error, NotSupportedError, ParseError
-from sqlshell.parser.precedence import COMPARISONS, PREDICATES, regroup
+from sqlshell.parser.precedence import COMPARISONS, PREDICATES, is_operator, regroup
 from sqlshell.parser.tokens import LITERAL_MARK, PREFIX
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _OTHERS = """
     Group: expressions grouping_sets rollup cube all; Identifier: this quoted; If: this true;
     ILike: this expression negate; Like: this expression negate; In: this expressions query;
     Intersect: this expression distinct with_ order limit offset sort cluster distribute windows;
-    Interval: this unit; Join: this on side kind using method; JoinHint: this expressions; Lambda: this expressions;
+    Interval: this unit fraction_in_string; Join: this on side kind using method; JoinHint: this expressions; Lambda: this expressions;
     Lateral: this alias view outer; Limit: expression; Literal: this is_string; NotNullColumnConstraint: ; Null: ;
     Order: this expressions; Ordered: this desc nulls_first; Pivot: expressions fields columns pivot_column_naming unpivot
     include_nulls alias; PivotAlias: this alias; PivotAny: this; Placeholder: this; UnpivotColumns: this expressions;
@@ -110,7 +110,11 @@ def span_of(node: exp.Expr) -> Span | None:
 
 def normalise(ast: exp.Query, text: str) -> exp.Query:
     """Strips the token pass's marks and regroups operators by Spark's precedence, in place."""
+    operators: list[exp.Expr] = []
     for node in ast.walk():
+        if is_operator(node) or isinstance(node, exp.Overlaps):
+            operators.append(node)
+            continue
         this = node.args.get("this")
         if isinstance(this, str):
             if this.startswith(PREFIX):
@@ -123,7 +127,10 @@ def normalise(ast: exp.Query, text: str) -> exp.Query:
             start = node.this.meta.get("start")
             if start is not None and text[start] in "'\"rR" and node.this.args.get("quoted"):
                 node.this.meta["path"] = True
-    regroup(ast)
+    for i, node in enumerate(operators):
+        if isinstance(node, exp.Overlaps):
+            operators[i] = node.replace(exp.NullSafeEQ(this=node.this, expression=node.expression))
+    regroup(ast, operators)
     return ast
 
 
@@ -133,6 +140,8 @@ def validate(ast: exp.Query, text: str) -> None:
         kind = type(node)
         allowed = ALLOWED.get(kind)
         if allowed is None:
+            if isinstance(node, exp.JSONExtract) and not node.args.get("variant_extract"):
+                raise _syntax(node, "a lambda can only be an argument of a function")
             name = _NODE_NAMES.get(kind.__name__) or f"`{_shown(node)}`"
             raise NotSupportedError(f"{name} is not supported", span=span_of(node))
         for key, value in node.args.items():
@@ -172,7 +181,7 @@ def _check_join(node: exp.Expr) -> None:
         raise ParseError(
             "The join types NATURAL and CROSS are incompatible", condition="INCOMPATIBLE_JOIN_TYPES", span=span_of(node.this)
         )
-    if method and (on is not None and span_of(on) is not None or node.args.get("using")):
+    if method and (on is not None or node.args.get("using")):
         raise _syntax(on or node, "NATURAL JOIN takes no condition")
 
 
