@@ -1,4 +1,4 @@
-"""Spark DDL text to types: `parse_type("array<struct<a:int>>")`, `parse_schema("a int, b string not null")`."""
+"""Spark DDL text to types: `parse_type("array<int>")`, `parse_schema("a int, b string not null")`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Type arithmetic that function tables and the binder share: common types, decimal rules, implicit casts.
 
-The rules are Spark 4's ANSI ones (`AnsiTypeCoercion`, `DecimalPrecisionTypeCoercion`). Helpers that end in a pair
-of arguments `(types, args)` have the shape of a registry row's `returns`.
+The rules are Spark 4's ANSI ones (`AnsiTypeCoercion`, `DecimalPrecisionTypeCoercion`). Helpers that take
+`(types, args)` have the shape of a registry row's `returns`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def same_type(a: SqlType, b: SqlType) -> bool:
 
 
 def common_type(types: Iterable[SqlType]) -> SqlType | None:
-    """The least common type of the arguments, text giving way to the others' types; None when there is none."""
+    """The least common type of the arguments, text giving way to other types; None: there is none."""
     return _fold(types, wider_type)
 
 
@@ -122,7 +122,7 @@ def wider_type_without_strings(a: SqlType, b: SqlType) -> SqlType | None:
 
 
 def promoted_string(a: SqlType, b: SqlType) -> SqlType | None:
-    """What text becomes beside the other type: bigint by integers, double by other numbers, else that type."""
+    """What text becomes beside the other type: bigint by integers, double by other numbers, else its type."""
     if isinstance(b, String) and not isinstance(a, String):
         a, b = b, a
     if not isinstance(a, String) or isinstance(b, (String, Interval)):
@@ -329,7 +329,7 @@ _DECIMAL_RULES = {
 
 
 def arithmetic_type(op: str, a: SqlType, b: SqlType) -> SqlType | None:
-    """The type of `a op b` for numbers already coerced (both decimals, or one common type); None if not numbers."""
+    """The type of `a op b` for numbers already coerced (both decimals, or one type); None if not numbers."""
     if op == "div":
         return BIGINT
     if isinstance(a, Decimal) and isinstance(b, Decimal):
@@ -338,7 +338,7 @@ def arithmetic_type(op: str, a: SqlType, b: SqlType) -> SqlType | None:
 
 
 def temporal_arithmetic_type(op: str, a: SqlType, b: SqlType) -> SqlType | None:
-    """The type of `a op b` where a side is a date, time or interval, arguments already coerced; None if illegal.
+    """The type of `a op b` where a side is a date, time or interval, already coerced; None if illegal.
 
     Reaching lowering are only: date +- year-month, date +- interval day, timestamp(_ntz) +- interval,
     time +- day-time, date - date, timestamp(_ntz) - the same, time - time, interval +- interval of a kind,

@@ -1,4 +1,4 @@
-"""Typed calls: the binder hands a name and bound arguments, and gets an expression with all casts in place."""
+"""Typed calls: the binder hands a name and bound arguments, and gets an expression with all casts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NoReturn
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import AggCall, Call, Expr, Lambda, LambdaVar, Literal
 from sqlshell.functions.registry import load, lookup
-from sqlshell.functions.signature import Alternative, LambdaShape, Match, match
+from sqlshell.functions.signature import LambdaShape, Match, match
 from sqlshell.plan.call_operators import make_operator
 from sqlshell.plan.call_special import SPECIAL, as_condition, make_case
-from sqlshell.plan.coerce import cast_explicitly, coerce_all, coerce_to
+from sqlshell.plan.coerce import cast_explicitly, coerce_all, coerce_to, is_orderable
 from sqlshell.plan.logical import fresh_id
 from sqlshell.types import INT, STRING, VOID, Array, Decimal, Field, Map, SqlType, Struct
 from sqlshell.types_ddl import SIMPLE
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.expr.expr import SortKey
     from sqlshell.functions.registry import Function
+    from sqlshell.functions.signature_text import Alternative
 
 __all__ = ["UnboundLambda", "make_aggregate", "make_call", "make_case", "make_generator"]
 
@@ -40,9 +41,20 @@ Argument = Expr | UnboundLambda
 _CAST_FUNCTIONS: dict[str, SqlType] = {
     **{
         n: SIMPLE[n]
-        for n in (
-            "boolean tinyint smallint int bigint float double string binary date timestamp timestamp_ntz"
-        ).split()
+        for n in [
+            "boolean",
+            "tinyint",
+            "smallint",
+            "int",
+            "bigint",
+            "float",
+            "double",
+            "string",
+            "binary",
+            "date",
+            "timestamp",
+            "timestamp_ntz",
+        ]
     },
     "decimal": Decimal(10, 0),
 }
@@ -50,11 +62,40 @@ _CAST_FUNCTIONS: dict[str, SqlType] = {
 _NO_STRING_PROMOTION = frozenset({"greatest", "least"})
 _PROMOTES_INSIDE = frozenset({"concat", "||", "map_concat"})
 _NEVER_NULL = frozenset(
-    (
-        "count count_if regr_count approx_count_distinct collect_list collect_set array_agg histogram_numeric "
-        "row_number rank dense_rank ntile percent_rank cume_dist isnull isnotnull isnan <=> hash xxhash64 struct "
-        "named_struct array map current_date current_timestamp now rand randn uuid pi e"
-    ).split()
+    [
+        "count",
+        "count_if",
+        "regr_count",
+        "approx_count_distinct",
+        "collect_list",
+        "collect_set",
+        "array_agg",
+        "histogram_numeric",
+        "row_number",
+        "rank",
+        "dense_rank",
+        "ntile",
+        "percent_rank",
+        "cume_dist",
+        "isnull",
+        "isnotnull",
+        "isnan",
+        "<=>",
+        "hash",
+        "xxhash64",
+        "struct",
+        "named_struct",
+        "array",
+        "map",
+        "current_date",
+        "current_timestamp",
+        "now",
+        "rand",
+        "randn",
+        "uuid",
+        "pi",
+        "e",
+    ]
 )
 
 
@@ -93,7 +134,7 @@ def make_aggregate(
     args: Sequence[Argument],
     *,
     distinct: bool = False,
-    filter: Expr | None = None,
+    filter: Expr | None = None,  # noqa: A002 (SQL's word)
     order_by: tuple[SortKey, ...] = (),
     ignore_nulls: bool = False,
     span: Span | None = None,
@@ -115,6 +156,12 @@ def make_aggregate(
     if row.name == "count" and not args:
         args = [Literal(1, INT)]
     bound, result = _resolve(row, name.lower(), args, None, span)
+    if row.name in {"max", "min"} and not is_orderable(bound[0].type):
+        raise AnalysisError(
+            f"`{row.name}` does not compare values of type {bound[0].type}",
+            condition="DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
+            span=span,
+        )
     condition = None if filter is None else as_condition(filter, "FILTER", span)
     if row.nullable is not None:
         nullable = row.nullable(tuple(a.nullable for a in bound))
@@ -124,7 +171,7 @@ def make_aggregate(
 
 
 def make_generator(name: str, args: Sequence[Expr], span: Span | None = None) -> tuple[Call, list[Field]]:
-    """A generator call (type: array of the struct of its columns) and its columns. `_outer` is the caller's."""
+    """A generator call (type: array of the struct of its columns) and its columns. `_outer`: the caller's."""
     lowered = name.lower()
     row = lookup(lowered) or lookup(lowered.removesuffix("_outer")) or _row(name, span)
     if row.kind != "generator":
@@ -288,7 +335,7 @@ def _wrong_type(name: str, arg: Argument, i: int, wanted: tuple[str, ...], span:
 
 
 def _nullable(row: Function, args: tuple[Expr, ...]) -> bool:
-    """Whether a scalar call may give NULL; only operators are trusted to give none for arguments that are not."""
+    """Whether a scalar call may give NULL; only operators are trusted to give none for non-NULL arguments."""
     if row.nullable is not None:
         return row.nullable(tuple(a.nullable for a in args))
     if row.name in _NEVER_NULL:
@@ -324,7 +371,7 @@ def _generator_fields(base: str, row: Function, args: tuple[Expr, ...], span: Sp
 
 
 def _stack(args: Sequence[Expr], span: Span | None) -> tuple[tuple[Expr, ...], list[Field]]:
-    """stack(n, v...): n rows; each column's values cast to their common type, the last row filled with NULL."""
+    """stack(n, v...): n rows; each column's values cast to a common type, the last row filled with NULL."""
     count = args[0] if args else None
     if not isinstance(count, Literal) or not isinstance(count.value, int) or count.value < 1 or len(args) < 2:
         raise AnalysisError(

@@ -1,7 +1,7 @@
 """Operators: ANSI coercion of both sides, date and interval arithmetic, comparisons.
 
-Needs no registry row to type a call; every result is a `Call` of the operator's registry name (or of date_add and
-date_sub for date +- integer).
+Needs no registry row to type a call; every result is a `Call` of the operator's registry name (or of
+date_add and date_sub for date +- integer).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _promote_strings(left: Expr, right: Expr, span: Span | None) -> tuple[Expr, 
 
 
 def _align_decimals(left: Expr, right: Expr, span: Span | None) -> tuple[Expr, Expr]:
-    """Where one side is a decimal: an integer becomes a decimal, beside a float the decimal becomes double."""
+    """Where one side is a decimal: an integer becomes one too, beside a float it becomes double."""
     for a, b in ((left, right), (right, left)):
         if not isinstance(b.type, Decimal) or isinstance(a.type, Decimal):
             continue
@@ -206,7 +206,7 @@ def _comes_second(left: SqlType, right: SqlType, op: str) -> bool:
     if op == "*":
         return isinstance(right, Interval)
     if isinstance(left, Interval):
-        return isinstance(right, Temporal) or isinstance(right, String)
+        return isinstance(right, (Temporal, String))
     return isinstance(right, Date) and isinstance(left, (*_DAYS, Void))
 
 
@@ -263,7 +263,7 @@ def comparison(name: str, left: Expr, right: Expr, span: Span | None) -> Expr:
 
 
 def _fit_literals(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:
-    """A number literal beside a decimal takes the decimal's type where it fits, so that the column needs no cast."""
+    """A number literal beside a decimal takes its type where it fits: the column needs no cast."""
     if isinstance(right, Literal) and (fitted := fit_literal(right, left.type)) is not None:
         return left, fitted
     if isinstance(left, Literal) and (fitted := fit_literal(left, right.type)) is not None:
@@ -272,7 +272,7 @@ def _fit_literals(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:
 
 
 def fit_literal(literal: Literal, target: SqlType) -> Literal | None:
-    """An exact number literal as exactly `target` (a decimal), or None when it would not be the same number."""
+    """An exact number literal as exactly `target` (a decimal), or None when it would be another number."""
     if not isinstance(target, Decimal) or not isinstance(literal.type, (Integral, Decimal)):
         return None
     if literal.value is None:

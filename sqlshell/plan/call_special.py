@@ -1,4 +1,4 @@
-"""Forms that look like functions but are nodes of their own: and, or, in, case, if, nullif, nvl2, between ..."""
+"""Forms that look like functions but are nodes of their own: and, or, in, case, if, nullif, between ..."""
 
 from __future__ import annotations
 

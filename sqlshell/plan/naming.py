@@ -1,7 +1,7 @@
 """Spark's automatic column names for unaliased select items, from the AST (`toPrettySQL`).
 
-Names that depend on types (`date + 1` is `date_add(date, 1)`) use the bound expression where one is given, and
-what the AST tells elsewhere. Recorded from Spark by tests/record/record_names_types.py.
+Names that depend on types (`date + 1` is `date_add(date, 1)`) use the bound expression where one is given,
+and what the AST tells elsewhere. Recorded from Spark by tests/record/record_names_types.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
+from sqlshell.expr.expr import Column, GetField, LambdaVar
 from sqlshell.parser.parse import span_of, split_number, type_ddl
 from sqlshell.plan import naming_literals as literals
 from sqlshell.plan.bind_literal import interval as bind_interval
@@ -72,10 +73,34 @@ def output_name(
 ) -> str:
     """The column name Spark gives the select item `node` (`text` is the statement).
 
-    `bound` is the bound item, whose types settle `date + 1`; `shown(column)` tells how a Column node is shown inside
-    an expression (`st.x` for a field of the column st, `i` for t.i), None when no column is meant.
+    `bound` is the bound item, whose types settle `date + 1`; `shown(column)` tells how a Column node is shown
+    inside an expression (`st.x` for a field of the column st, `i` for t.i), None when no column is meant.
     """
+    if shown is None and bound is not None:
+        shown = _shown_by(bound)
     return _Namer(text, shown, zone).top(node, bound)
+
+
+def _shown_by(bound: Expr) -> Callable[[Any], str | None]:
+    """How a bound item's columns are shown: qualifiers that are tables vanish, structs stay."""
+    paths = {path.lower() for e in bound.walk() if (path := _field_path(e))}
+
+    def shown(column: Any) -> str | None:
+        parts = [p.name for p in column.parts]
+        for start in range(len(parts)):
+            if ".".join(parts[start:]).lower() in paths:
+                return ".".join(parts[start:])
+        return None
+
+    return shown
+
+
+def _field_path(e: Any) -> str:
+    """a.b.c for field c of field b of column a, a for the column a; empty for other expressions."""
+    if isinstance(e, GetField):
+        inner = _field_path(e.arg)
+        return f"{inner}.{e.name}" if inner else ""
+    return e.name if isinstance(e, (Column, LambdaVar)) else ""
 
 
 def _is_interval(node: Any) -> bool:
@@ -198,9 +223,7 @@ class _Namer:
         op = "+" if isinstance(node, exp.Add) else "-"
         if op == "+" and isinstance(a, exp.Interval) and isinstance(b, exp.Interval) and self.is_compound():
             return self.interval_sum(node)
-        if op == "+" and _is_interval(a) and not _is_interval(b):
-            a, b = b, a
-        elif (
+        if (op == "+" and _is_interval(a) and not _is_interval(b)) or (
             op == "+"
             and not _is_date(a)
             and (_is_date(b) or (fn == "date_add" and isinstance(a, exp.Literal)))
@@ -218,7 +241,7 @@ class _Namer:
         return f"({self.name(a)} {op} {self.name(b)})"
 
     def is_compound(self) -> bool:
-        """INTERVAL 1 DAY 2 HOURS and INTERVAL 1 DAY + INTERVAL 2 HOURS are one AST without positions: ask the text."""
+        """INTERVAL 1 DAY 2 HOURS and INTERVAL 1 DAY + INTERVAL 2 HOURS are one AST: ask the text."""
         return _PLUS_INTERVAL.search(self.text) is None
 
     def interval_sum(self, node: Any) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import math
 from decimal import Decimal as PyDecimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlshell.types import DayTimeInterval, YearMonthInterval
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
 
 _SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 
 
 def java_double(value: float) -> str:
     """Java's `Double.toString`: plain between 1e-3 and 1e7, else `1.0E10`."""
-    if value != value:
+    if math.isnan(value):
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "Infinity" if value > 0 else "-Infinity"

@@ -3,10 +3,44 @@
 from __future__ import annotations
 
 UPPER_CASE = frozenset(
-    (
-        "acos acosh asin asinh atan atan2 atanh cbrt cos cosh cot csc degrees e exp expm1 hypot log log10 log1p log2 "
-        "pi power radians regexp_like rlike sec signum sin sinh sqrt tan tanh rank dense_rank percent_rank"
-    ).split()
+    [
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atan2",
+        "atanh",
+        "cbrt",
+        "cos",
+        "cosh",
+        "cot",
+        "csc",
+        "degrees",
+        "e",
+        "exp",
+        "expm1",
+        "hypot",
+        "log",
+        "log10",
+        "log1p",
+        "log2",
+        "pi",
+        "power",
+        "radians",
+        "regexp_like",
+        "rlike",
+        "sec",
+        "signum",
+        "sin",
+        "sinh",
+        "sqrt",
+        "tan",
+        "tanh",
+        "rank",
+        "dense_rank",
+        "percent_rank",
+    ]
 )
 RENAMED = {
     "array_agg": "collect_list",
@@ -53,15 +87,42 @@ DEFAULTS: dict[str, dict[int, tuple[str, ...]]] = {
 }
 VARIABLE = "namedlambdavariable()"
 DEFAULT_ORDER = (
-    f"lambdafunction((IF((({VARIABLE} IS NULL) AND ({VARIABLE} IS NULL)), 0, (IF(({VARIABLE} IS NULL), 1, (IF(({VARIABLE} IS NULL), -1, "
-    f"(IF(({VARIABLE} < {VARIABLE}), -1, (IF(({VARIABLE} > {VARIABLE}), 1, 0)))))))))), {VARIABLE}, {VARIABLE})"
-)
+    "lambdafunction((IF(((@ IS NULL) AND (@ IS NULL)), 0, (IF((@ IS NULL), 1, (IF((@ IS NULL), -1, "
+    "(IF((@ < @), -1, (IF((@ > @), 1, 0)))))))))), @, @)"
+).replace("@", VARIABLE)
+"""The comparison of array_sort without one."""
+
 BARE_CALLS = frozenset({"current_date", "current_timestamp", "current_user", "current_time", "session_user"})
 CAST_FUNCTIONS = frozenset(
-    "boolean tinyint smallint int bigint float double decimal string binary date timestamp".split()
+    [
+        "boolean",
+        "tinyint",
+        "smallint",
+        "int",
+        "bigint",
+        "float",
+        "double",
+        "decimal",
+        "string",
+        "binary",
+        "date",
+        "timestamp",
+    ]
 )
 DATE_FUNCTIONS = frozenset(
-    "to_date current_date curdate date date_add date_sub add_months last_day next_day trunc make_date".split()
+    [
+        "to_date",
+        "current_date",
+        "curdate",
+        "date",
+        "date_add",
+        "date_sub",
+        "add_months",
+        "last_day",
+        "next_day",
+        "trunc",
+        "make_date",
+    ]
 )
 FIXED_FRAME = {
     "row_number": "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
