@@ -231,6 +231,7 @@ def aggregate_call(b: Binder, node: Any, site: Site, extras: dict[str, Any], ins
         distinct = True
         reject_unused(node.expressions[0], ("expressions",))
         call = node.expressions[0]
+    call, extras = _inner_modifiers(call, extras)
     name = node.name.lower()
     if name == "count" and len(call.expressions) == 1 and isinstance(call.expressions[0], exp.Star) and not distinct:
         reject_unused(call.expressions[0], ())
@@ -255,6 +256,20 @@ def aggregate_call(b: Binder, node: Any, site: Site, extras: dict[str, Any], ins
         ignore_nulls=bool(extras.get("ignore_nulls", False)),
         span=span_of(node),
     )
+
+
+def _inner_modifiers(call: Any, extras: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """`f(x IGNORE NULLS)` and `f(x ORDER BY k)`: modifiers written inside the parentheses."""
+    args = list(call.expressions)
+    for i, arg in enumerate(args):
+        if isinstance(arg, (exp.IgnoreNulls, exp.RespectNulls)):
+            extras = {**extras, "ignore_nulls": isinstance(arg, exp.IgnoreNulls)}
+            args[i] = arg.this
+        elif isinstance(arg, exp.Order):
+            reject_unused(arg, ("this", "expressions"))
+            extras = {**extras, "order": arg.expressions}
+            args[i] = arg.this
+    return exp.Tuple(expressions=args) if args != call.expressions else call, extras
 
 
 def sort_key(b: Binder, node: Any, site: Site) -> SortKey:

@@ -167,13 +167,18 @@ def _in(b: Binder, node: Any, site: Site) -> Expr:
 
 def _like(name: str) -> Callable[[Binder, Any, Site], Expr]:
     def handler(b: Binder, node: Any, site: Site) -> Expr:
-        reject_unused(node, _BINARY_ARGS)
         return _like_with(b, node, name, "\\", site)
 
     return handler
 
 
 def _like_with(b: Binder, node: Any, name: str, escape: str, site: Site) -> Expr:
+    reject_unused(node, (*_BINARY_ARGS, "negate"))
+    found = _like_patterns(b, node, name, escape, site)
+    return make_call("not", [found], span=span_of(node)) if node.args.get("negate") else found
+
+
+def _like_patterns(b: Binder, node: Any, name: str, escape: str, site: Site) -> Expr:
     value, pattern, span = b.expr(node.this, site), node.expression, span_of(node)
     mark = Literal(escape, STRING)
     if isinstance(pattern, (exp.Any, exp.All)):

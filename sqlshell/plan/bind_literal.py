@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from datetime import UTC, date, datetime
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING, Any
@@ -12,17 +14,21 @@ from sqlglot import exp
 
 from sqlshell.errors import ParseError
 from sqlshell.expr.expr import Literal
+from sqlshell.parser.parse import split_number
 from sqlshell.plan.bind_util import span_of, text_of, unsupported
 from sqlshell.types import (
     BIGINT,
     BINARY,
     DATE,
     DOUBLE,
+    FLOAT,
     INT,
     MAX_PRECISION,
+    SMALLINT,
     STRING,
     TIMESTAMP,
     TIMESTAMP_NTZ,
+    TINYINT,
     DayTimeInterval,
     Decimal,
     Integral,
@@ -53,16 +59,52 @@ _FIELD_OF = {"week": "day", "millisecond": "second", "microsecond": "second"}
 
 
 def number(text: str, span: Span | None) -> Literal:
-    """`1` int, `3000000000` bigint, `1.5` decimal(2,1), `1e3` double, as Spark types them."""
-    if _EXPONENT.search(text):
-        return Literal(float(text), DOUBLE)
-    if "." not in text:
-        value = int(text)
+    """`1` int, `3000000000` bigint, `1.5` decimal(2,1), `1e3` double, as Spark types them; suffixes L S Y D F BD."""
+    digits, suffix = split_number(text)
+    if suffix in _INTEGER_SUFFIX:
+        return _sized(digits, suffix, text, span)
+    if suffix == "BD":
+        return decimal(digits, span)
+    if suffix in {"D", "F"}:
+        return _float(float(digits), suffix, text, span)
+    if _EXPONENT.search(digits):
+        return _float(float(digits), "D", text, span)
+    if "." not in digits:
+        value = int(digits)
         if -(2**31) <= value < 2**31:
             return Literal(value, INT)
         if -(2**63) <= value < 2**63:
             return Literal(value, BIGINT)
-    return decimal(text, span)
+    return decimal(digits, span)
+
+
+_INTEGER_SUFFIX = {"L": BIGINT, "S": SMALLINT, "Y": TINYINT}
+
+
+def _sized(digits: str, suffix: str, text: str, span: Span | None) -> Literal:
+    to = _INTEGER_SUFFIX[suffix]
+    if digits.lstrip("-").isdigit() and -(2 ** (to.bits - 1)) <= int(digits) < 2 ** (to.bits - 1):
+        return Literal(int(digits), to)
+    raise _out_of_range(text, str(to), span)
+
+
+def _float(value: float, suffix: str, text: str, span: Span | None) -> Literal:
+    if suffix == "F":
+        try:
+            value = float(struct.unpack("f", struct.pack("f", value))[0])
+        except OverflowError:
+            value = math.inf
+    if math.isinf(value):
+        raise _out_of_range(text, "float" if suffix == "F" else "double", span)
+    return Literal(value, FLOAT if suffix == "F" else DOUBLE)
+
+
+def _out_of_range(text: str, name: str, span: Span | None) -> ParseError:
+    return ParseError(
+        f"the number {text} is outside the range of {name}",
+        condition="INVALID_NUMERIC_LITERAL_RANGE",
+        span=span,
+    )
 
 
 def decimal(text: str, span: Span | None) -> Literal:

@@ -35,8 +35,8 @@ def bind_table(b: Binder, node: Any, env: Env) -> Bound:
     """A named relation: a WITH item, a file by path, a table or a view."""
     reject_unused(node, ("this", "db", "catalog", "alias", "version", "joins"))
     alias = node.args.get("alias")
-    if isinstance(node.this, exp.Literal):
-        return _source(b.ctx.describe_source(node.this.this, None, {}), alias, ())
+    if node.this.meta.get("path"):
+        return _source(b.ctx.describe_source(node.name, None, {}), alias, ())
     parts = tuple(p.name for p in node.parts)
     version = _version(b, node.args.get("version"))
     cte = env.ctes.get(parts[0].lower()) if len(parts) == 1 else None

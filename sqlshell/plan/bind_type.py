@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from sqlshell.parser.parse import type_ddl
 from sqlshell.plan.bind_util import unsupported
 from sqlshell.plan.coerce import parse_type
 from sqlshell.types import (
@@ -54,7 +55,7 @@ def sql_type(node: Any) -> SqlType:
         plain = _PLAIN.get(node.this)
         if plain is not None:
             return plain
-    return _parsed(node.sql(dialect="databricks"))
+    return _parsed(type_ddl(node))
 
 
 @lru_cache(maxsize=512)
