@@ -1,8 +1,8 @@
 """Record Spark's automatic column names and result types for tests/record/names_types.txt.
 
 Run with a Python that has pyspark 4.3 and Java: `python tests/record/record_names_types.py`. Writes
-tests/answers/names_types.json: expression -> {"name", "type"} or {"error": condition}. The tests replay the file
-without Spark. Each line is one select item over the one-row table t below.
+tests/answers/names_types.json: expression -> {"name", "type"} or {"error": condition}. The tests replay the
+file without Spark. Each line is one select item over the one-row table t below.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TABLE = (
-    "values (1, 2L, 3.0f, 4.0d, 5.25BD, 's', true, date'2020-01-01', timestamp'2020-01-01 00:00:00', array(1, 2), "
-    "map('k', 1), named_struct('x', 1, 'y', 'z'), X'00', 1Y, 2S) as t(i, l, f, d, dec, s, b, dt, ts, arr, m, st, "
-    "bin, ti, sm)"
+    "values (1, 2L, 3.0f, 4.0d, 5.25BD, 's', true, date'2020-01-01', timestamp'2020-01-01 00:00:00', "
+    "array(1, 2), map('k', 1), named_struct('x', 1, 'y', 'z'), X'00', 1Y, 2S) "
+    "as t(i, l, f, d, dec, s, b, dt, ts, arr, m, st, bin, ti, sm)"
 )
 WINDOW = "window w as (partition by s order by i)"
 
