@@ -181,7 +181,9 @@ def lower_aggregate(k: Kernel, lf: pl.LazyFrame, node: Aggregate) -> pl.LazyFram
     arguments, columns = Arguments(k), _Columns()
     keys = _keys(k, node.keys)
     finals = [
-        _single_phase(aggregate_view(k, a.expr, arguments, grouped=bool(keys)), columns).alias(f"c{a.column.id}")
+        _single_phase(aggregate_view(k, a.expr, arguments, grouped=bool(keys)), columns).alias(
+            f"c{a.column.id}"
+        )
         for a in node.aggs
     ]
     grouped = _group(arguments.attach(lf), keys, columns.exprs)

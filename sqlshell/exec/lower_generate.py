@@ -69,9 +69,7 @@ def _stack(k: Kernel, call: Call) -> pl.Expr:
     rows = call.args[0].value  # type: ignore[attr-defined]
     values = [k.lower(a) for a in call.args[1:]]
     width = len(values) // rows
-    structs = [
-        pl.struct([values[r * width + c].alias(str(c)) for c in range(width)]) for r in range(rows)
-    ]
+    structs = [pl.struct([values[r * width + c].alias(str(c)) for c in range(width)]) for r in range(rows)]
     return pl.concat_list(structs)
 
 
@@ -125,7 +123,11 @@ def lower_expand(k: Kernel, lf: pl.LazyFrame, node: Expand) -> pl.LazyFrame:
     columns = [
         _choose(k, [p[j] for p in node.projections]).alias(f"c{c.id}") for j, c in enumerate(node.columns)
     ]
-    return lf.join(numbers, how="cross").with_columns(columns).select([f"c{c.id}" for c in node.columns] or ["_"])
+    return (
+        lf.join(numbers, how="cross")
+        .with_columns(columns)
+        .select([f"c{c.id}" for c in node.columns] or ["_"])
+    )
 
 
 def _choose(k: Kernel, options: list[Expr]) -> pl.Expr:

@@ -103,7 +103,7 @@ def _bigint(_: Types) -> SqlType:
 # --- sum and avg -------------------------------------------------------------------------------------------------
 
 
-def _sum_state(types: Types) -> SqlType:
+def sum_state(types: Types) -> SqlType:
     """What a running sum is kept in: Int128 for decimals and bigint, 64 bits for what cannot overflow them."""
     t = types[0]
     if isinstance(t, Decimal):
@@ -132,7 +132,7 @@ def _avg_type(types: Types, _: Any = None) -> SqlType:
 
 
 def _sum_update(k: Any, a: Any) -> Any:
-    wide = a.cast(k.dtype(_sum_state((k.type(0),))))
+    wide = a.cast(k.dtype(sum_state((k.type(0),))))
     return _null_if_empty(k, a, _guarded_sum(k, wide))
 
 
@@ -188,7 +188,11 @@ def _avg_final(k: Any, total: Any, count: Any) -> Any:
         value = _divide_half_up(pl, total, count, k.call.type.scale - t.scale)
         return k.raise_if(_avg_overflow(k, total, count), "ARITHMETIC_OVERFLOW", value)
     if isinstance(t, (YearMonthInterval, DayTimeInterval)):
-        return _divide_half_up(pl, total.cast(pl.Int64).cast(pl.Int128), count, 0).cast(pl.Int64).cast(k.dtype(t))
+        return (
+            _divide_half_up(pl, total.cast(pl.Int64).cast(pl.Int128), count, 0)
+            .cast(pl.Int64)
+            .cast(k.dtype(t))
+        )
     return total.cast(pl.Float64) / pl.when(count > 0).then(count)
 
 
@@ -218,8 +222,9 @@ def _divide_half_up(pl: Any, total: Any, count: Any, digits: int) -> Any:
     return pl.when(total < 0).then(pl.lit(0, dtype=pl.Int128) - value).otherwise(value)
 
 
-SUM = AggState("sum", _sum_state, _sum_update, _sum_merge)
+SUM = AggState("sum", sum_state, _sum_update, _sum_merge)
 COUNT = AggState("count", _bigint, _count, _total)
+COUNT_IF = AggState("count", _bigint, _count_if, _total)
 
 
 # --- min, max, first, last ---------------------------------------------------------------------------------------
@@ -309,12 +314,18 @@ def _min_by(k: Any, value: Any, key: Any) -> Any:
 # --- booleans and bits -------------------------------------------------------------------------------------------
 
 
-def _merge_min(_: Any, state: Any) -> Any:
-    return state.min()
+def _all(_: Any, a: Any) -> Any:
+    return a.min()
 
 
-def _merge_max(_: Any, state: Any) -> Any:
-    return state.max()
+def _any(_: Any, a: Any) -> Any:
+    return a.max()
+
+
+MIN = AggState("min", _same, _min, _min)
+MAX = AggState("max", _same, _max, _max)
+ALL = AggState("all", lambda _: BOOLEAN, _all, _all)
+ANY = AggState("any", lambda _: BOOLEAN, _any, _any)
 
 
 def _bit(method: str) -> Callable[..., Any]:
@@ -376,7 +387,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "Number of rows for which the condition is true.",
         "count_if(x > 1) FROM VALUES (1), (2), (3) AS t(x)",
         nullable=_never,
-        states=(AggState("count", _bigint, _count_if, _total),),
+        states=(COUNT_IF,),
         final=_or_zero,
         example_result="2",
     ),
@@ -437,7 +448,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "T -> T",
         "Smallest non-NULL value; NaN is greater than every number.",
         "min(x) FROM VALUES (10), (-1), (20) AS t(x)",
-        states=(AggState("min", _same, _min, _min),),
+        states=(MIN,),
         final=_identity,
         example_result="-1",
     ),
@@ -446,7 +457,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "T -> T",
         "Largest non-NULL value; NaN is greater than every number.",
         "max(x) FROM VALUES (10), (-1), (20) AS t(x)",
-        states=(AggState("max", _same, _max, _max),),
+        states=(MAX,),
         final=_identity,
         example_result="20",
     ),
@@ -511,7 +522,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "Whether all non-NULL values are true.",
         "bool_and(x) FROM VALUES (true), (false) AS t(x)",
         aliases=("every",),
-        states=(AggState("all", lambda _: BOOLEAN, lambda _, a: a.min(), _merge_min),),
+        states=(ALL,),
         final=_identity,
         example_result="false",
     ),
@@ -521,7 +532,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "Whether any value is true.",
         "bool_or(x) FROM VALUES (true), (false) AS t(x)",
         aliases=("some", "any"),
-        states=(AggState("any", lambda _: BOOLEAN, lambda _, a: a.max(), _merge_max),),
+        states=(ANY,),
         final=_identity,
         example_result="true",
     ),

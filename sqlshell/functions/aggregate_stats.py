@@ -47,6 +47,9 @@ def _merge_moments(k: Any, state: Any) -> Any:
     return pl.struct(total.alias("n"), center.alias("mean"), spread.alias("m2"))
 
 
+MOMENTS = AggState("moments", lambda _: _MOMENTS, _moments, _merge_moments)
+
+
 def _variance(ddof: int, root: bool) -> Callable[..., Any]:
     def final(k: Any, state: Any) -> Any:
         n, m2 = state.struct.field("n"), state.struct.field("m2")
@@ -72,7 +75,7 @@ def _variance_row(name: str, what: str, ddof: int, root: bool, result: str, *ali
         f"{name}(x) FROM VALUES (1), (2), (3), (4) AS t(x)",
         aliases=aliases,
         lower=_variance_single(ddof, root),
-        states=(AggState("moments", lambda _: _MOMENTS, _moments, _merge_moments),),
+        states=(MOMENTS,),
         final=_variance(ddof, root),
         example_result=result,
     )
@@ -105,7 +108,14 @@ def _pair_moments(k: Any, a: Any, b: Any) -> Any:
     both = a.is_not_null() & b.is_not_null()
     x, y = a.filter(both), b.filter(both)
     dx, dy = x - x.mean(), y - y.mean()
-    parts = (x.count().cast(pl.Float64), x.mean(), y.mean(), (dx * dy).sum(), (dx * dx).sum(), (dy * dy).sum())
+    parts = (
+        x.count().cast(pl.Float64),
+        x.mean(),
+        y.mean(),
+        (dx * dy).sum(),
+        (dx * dx).sum(),
+        (dy * dy).sum(),
+    )
     return pl.struct([e.alias(f) for f, e in zip(_PAIR_FIELDS, parts, strict=True)])
 
 
@@ -303,8 +313,6 @@ def _mode(k: Any, *args: Any) -> Any:
     a = args[0] if args else k.order_columns[0]
     ties = a.drop_nulls().mode()
     return ties.sort(descending=key is not None and not key.ascending).first()
-
-
 
 
 STATISTICS: tuple[Function, ...] = (

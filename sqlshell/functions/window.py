@@ -22,7 +22,13 @@ def _window(name: str, sig: str, doc: str, example: str, **more: Any) -> Functio
 _OVER = "OVER (ORDER BY x) FROM VALUES (1), (1), (2) AS t(x)"
 
 FUNCTIONS: tuple[Function, ...] = (
-    _window("row_number", "-> int", "Number of the row in its partition, from 1.", f"row_number() {_OVER}", nullable=_never),
+    _window(
+        "row_number",
+        "-> int",
+        "Number of the row in its partition, from 1.",
+        f"row_number() {_OVER}",
+        nullable=_never,
+    ),
     _window(
         "rank",
         "-> int",

@@ -1,0 +1,138 @@
+"""Lambdas over the elements of lists.
+
+A body that uses only its own parameters runs in `list.eval` / `list.filter`. Those cannot see anything else, so a
+body with outer columns or outer parameters runs over the exploded elements, each beside its row's values, and the
+results are grouped back to lists.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from sqlshell.expr.expr import Column, Lambda, LambdaVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlshell.exec.lower_expr import Kernel
+
+ROW, INDEX, RESULT = "__row", "__index", "__result"
+
+
+def over_elements(k: Kernel, i: int, lists: Sequence[pl.Expr], params: Any, *, keep: bool = False) -> pl.Expr:
+    """The list of values of lambda argument `i` over the elements of `lists`, or (`keep`) the first list's
+    elements for which it is true.
+
+    The lists are equally long where the first is not NULL. `params(index, *elements)` gives the lambda's
+    parameter values from a position and the elements there.
+    """
+    fn = k.lambda_of(i)
+    if len(lists) == 1 and is_closed(fn):
+        element = pl.element()
+        position = pl.int_range(pl.len(), dtype=pl.Int32)
+        body = _body(k, fn, params(position, element))
+        return lists[0].list.filter(body) if keep else lists[0].list.eval(body)
+    return _exploded(k, fn, lists, params, keep)
+
+
+def is_closed(fn: Lambda) -> bool:
+    """Whether no part of the body uses anything but parameters of the innermost lambda around it."""
+    if fn.collect(Column):
+        return False
+    own = {p.id for p in fn.params}
+    inner = {p.id for n in fn.body.collect(Lambda) for p in n.params}
+    if any(v.id not in own | inner for v in fn.body.collect(LambdaVar)):
+        return False
+    return all(is_closed(n) for n in fn.body.collect(Lambda))
+
+
+def _body(k: Kernel, fn: Lambda, values: Sequence[pl.Expr]) -> pl.Expr:
+    env = {p.id: e for p, e in zip(fn.params, values, strict=False)}
+    return k.bind(env).lower(fn.body)
+
+
+def outer_values(k: Kernel, *fns: Lambda) -> tuple[list[pl.Expr], dict[int, pl.Expr]]:
+    """What lambdas take from outside: named expressions to pack, and the variables bound to their names."""
+    packed: dict[str, pl.Expr] = {}
+    env: dict[int, pl.Expr] = {}
+    for fn in fns:
+        for c in fn.body.collect(Column):
+            packed[f"c{c.id}"] = k.lower(c).alias(f"c{c.id}")
+        own = {p.id for n in fn.collect(Lambda) for p in n.params}
+        for v in fn.body.collect(LambdaVar):
+            if v.id not in own:
+                packed[f"__v{v.id}"] = k.lower(v).alias(f"__v{v.id}")
+                env[v.id] = pl.col(f"__v{v.id}")
+    return list(packed.values()), env
+
+
+def _exploded(k: Kernel, fn: Lambda, lists: Sequence[pl.Expr], params: Any, keep: bool) -> pl.Expr:
+    outer, env = outer_values(k, fn)
+    names = [f"__l{n}" for n in range(len(lists))]
+    body = _body(k.bind(env), fn, params(pl.col(INDEX), *(pl.col(n) for n in names)))
+    element = pl.Unknown() if keep else k.dtype(fn.body.type)
+    kept = pl.col(names[0]) if keep else pl.col(RESULT)
+
+    def run(rows: pl.Series) -> pl.Series:
+        frame = rows.struct.unnest().with_row_index(ROW)
+        filled = frame.filter(pl.col(names[0]).list.len() > 0)
+        flat = filled.with_columns(
+            pl.int_ranges(pl.col(names[0]).list.len(), dtype=pl.Int32).alias(INDEX)
+        ).explode([*names, INDEX], empty_as_null=False, keep_nulls=False)
+        flat = flat.with_columns(body.alias(RESULT))
+        if keep:
+            flat = flat.filter(pl.col(RESULT))
+        grouped = flat.group_by(ROW, maintain_order=True).agg(kept.alias(RESULT))
+        back = frame.select(ROW, present=pl.col(names[0]).is_not_null()).join(
+            grouped, on=ROW, how="left", maintain_order="left"
+        )
+        empty = pl.lit([], dtype=back.schema[RESULT])
+        return back.select(
+            pl.when("present").then(pl.coalesce(pl.col(RESULT), empty)).alias(RESULT)
+        ).to_series()
+
+    packed = pl.struct([*(e.alias(n) for n, e in zip(names, lists, strict=True)), *outer])
+    result = k.dtype(k.type(0)) if keep else pl.List(element)
+    return packed.map_batches(run, return_dtype=result, is_elementwise=True)
+
+
+def fold(k: Kernel, items: pl.Expr, start: pl.Expr, merge: int, finish: int | None) -> pl.Expr:
+    """aggregate(): `merge` over each list's elements from `start`, then `finish`; both are argument numbers.
+
+    All rows take a step together, so the cost is the longest list's length times the rows.
+    """
+    fn = k.lambda_of(merge)
+    end = None if finish is None else k.lambda_of(finish)
+    outer, env = outer_values(k, fn, *([] if end is None else [end]))
+    state, element = pl.col("__state"), pl.col("__element")
+    step = _body(k.bind(env), fn, [state, element])
+    last = state if end is None else _body(k.bind(env), end, [state])
+    state_type = k.dtype(fn.body.type)
+
+    def run(rows: pl.Series) -> pl.Series:
+        frame = rows.struct.unnest()
+        longest: Any = frame["__list"].list.len().max() or 0
+        for at in range(longest):
+            # Rows that are done are kept out of the step, so that it cannot fail on them.
+            todo = frame["__list"].list.len() > at
+            moving = frame.filter(todo).with_columns(pl.col("__list").list.get(at).alias("__element"))
+            stepped = moving.select(step.cast(state_type)).to_series()
+            frame = frame.with_columns(
+                frame["__state"].scatter(todo.arg_true(), stepped).alias("__state")
+                if not state_type.is_nested()
+                else _replaced(frame["__state"], todo, stepped)
+            )
+        return frame.select(pl.when(pl.col("__list").is_not_null()).then(last)).to_series()
+
+    packed = pl.struct([items.alias("__list"), start.cast(state_type).alias("__state"), *outer])
+    result = state_type if end is None else k.dtype(end.body.type)
+    return packed.map_batches(run, return_dtype=result, is_elementwise=True)
+
+
+def _replaced(old: pl.Series, where: pl.Series, new: pl.Series) -> pl.Series:
+    """`old` with the rows `where` holds taken from `new`, in order."""
+    position = where.cast(pl.Int64).cum_sum() - 1
+    spread = new.gather(position.clip(0)) if len(new) else old
+    return spread.zip_with(where, old).alias("__state")
