@@ -128,7 +128,9 @@ def _avg_type(types: Types, _: Any = None) -> SqlType:
     t = types[0]
     if isinstance(t, Decimal):
         return Decimal(min(t.precision + 4, MAX_PRECISION), min(t.scale + 4, MAX_PRECISION))
-    return t if isinstance(t, (YearMonthInterval, DayTimeInterval)) else DOUBLE
+    if isinstance(t, YearMonthInterval):
+        return YearMonthInterval()
+    return DayTimeInterval() if isinstance(t, DayTimeInterval) else DOUBLE
 
 
 def _sum_update(k: Any, a: Any) -> Any:

@@ -174,7 +174,7 @@ def _str_to_map_type(_: Types, __: Any) -> SqlType:
 FUNCTIONS: tuple[Function, ...] = (
     Function(
         "map",
-        "() -> fn | K, V... -> fn",
+        "() -> fn | K..., V... -> fn",
         "Map of alternating keys and values.",
         "map('a', 1, 'b', 2)",
         lower=_map,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlshell.errors import AnalysisError
 from sqlshell.types import (
     BIGINT,
     DATE,
@@ -406,12 +407,16 @@ def _capped(precision: int, scale: int) -> Decimal:
 def round_type(types: Types, args: tuple[Any, ...]) -> SqlType:
     """round, bround: a decimal keeps `scale` digits at most and gains one for the carry."""
     t = types[0]
+    digits = _int_literal(args[1]) if len(args) > 1 else 0
+    if digits is None:
+        raise AnalysisError(
+            "the scale of a rounded number must be a constant integer",
+            condition="DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+            span=getattr(args[1], "span", None),
+        )
     if not isinstance(t, Decimal):
         return t
-    digits = _int_literal(args[1]) if len(args) > 1 else 0
     whole = t.precision - t.scale + 1
-    if digits is None:
-        return t
     if digits < 0:
         return Decimal(min(max(whole, -digits + 1), MAX_PRECISION), 0)
     scale = min(t.scale, digits)

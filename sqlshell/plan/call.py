@@ -11,7 +11,7 @@ from sqlshell.functions.registry import load, lookup
 from sqlshell.functions.signature import LambdaShape, Match, match
 from sqlshell.plan.call_operators import make_operator
 from sqlshell.plan.call_special import SPECIAL, as_condition, make_case
-from sqlshell.plan.coerce import cast_explicitly, coerce_all, coerce_to, is_orderable
+from sqlshell.plan.coerce import can_implicitly_cast, cast_explicitly, coerce_all, coerce_to, is_orderable
 from sqlshell.plan.logical import fresh_id
 from sqlshell.types import INT, STRING, VOID, Array, Decimal, Field, Map, SqlType, Struct
 from sqlshell.types_ddl import SIMPLE
@@ -155,6 +155,8 @@ def make_aggregate(
         )
     if row.name == "count" and not args:
         args = [Literal(1, INT)]
+    if row.name in {"lag", "lead"} and len(args) == 3:
+        args = [*args[:2], _default_of(args, span)]
     bound, result = _resolve(row, name.lower(), args, None, span)
     if row.name in {"max", "min"} and not is_orderable(bound[0].type):
         raise AnalysisError(
@@ -168,6 +170,18 @@ def make_aggregate(
     else:
         nullable = row.name not in _NEVER_NULL
     return AggCall(row.name, bound, result, nullable, distinct, condition, order_by, ignore_nulls, span)
+
+
+def _default_of(args: Sequence[Argument], span: Span | None) -> Argument:
+    """The default of lag and lead takes the input's type; it never widens it."""
+    value, default = args[0], args[2]
+    if (
+        isinstance(value, Expr)
+        and isinstance(default, Expr)
+        and can_implicitly_cast(default.type, value.type)
+    ):
+        return coerce_to(default, value.type, span=span)
+    return default
 
 
 def make_generator(name: str, args: Sequence[Expr], span: Span | None = None) -> tuple[Call, list[Field]]:

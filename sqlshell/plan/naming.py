@@ -83,24 +83,24 @@ def output_name(
 
 def _shown_by(bound: Expr) -> Callable[[Any], str | None]:
     """How a bound item's columns are shown: qualifiers that are tables vanish, structs stay."""
-    paths = {path.lower() for e in bound.walk() if (path := _field_path(e))}
+    chains = {_field_chain(e) for e in bound.walk()}
 
     def shown(column: Any) -> str | None:
         parts = [p.name for p in column.parts]
-        for start in range(len(parts)):
-            if ".".join(parts[start:]).lower() in paths:
-                return ".".join(parts[start:])
+        for length in range(len(parts) - 1, 0, -1):
+            if tuple(p.lower() for p in parts[-length:]) in chains:
+                return ".".join(parts[-length - 1 :])
         return None
 
     return shown
 
 
-def _field_path(e: Any) -> str:
-    """a.b.c for field c of field b of column a, a for the column a; empty for other expressions."""
+def _field_chain(e: Any) -> tuple[str, ...]:
+    """("b", "c") for field c of field b of a column; empty for other expressions."""
     if isinstance(e, GetField):
-        inner = _field_path(e.arg)
-        return f"{inner}.{e.name}" if inner else ""
-    return e.name if isinstance(e, (Column, LambdaVar)) else ""
+        inner = _field_chain(e.arg)
+        return (*inner, e.name.lower()) if inner or isinstance(e.arg, (Column, LambdaVar)) else ()
+    return ()
 
 
 def _is_interval(node: Any) -> bool:
@@ -236,7 +236,7 @@ class _Namer:
             shown = self.name(b)
             if dated and shown.endswith("' DAY"):
                 days = f"extractansiintervaldays({shown})"
-                return f"{'date_add' if op == '+' else 'date_sub'}({self.name(a)}, {days})"
+                return f"date_add({self.name(a)}, {days if op == '+' else f'(- {days})'})"
             return f"{self.name(a)} {op} {shown}"
         return f"({self.name(a)} {op} {self.name(b)})"
 
