@@ -104,7 +104,7 @@ def _sum(view: AggView, lo: pl.Expr, hi: pl.Expr, running: bool) -> pl.Expr:
             # A running total per partition: a NaN or an infinity must not reach the next one.
             total = wide.fill_null(0.0).cum_sum().over(START).gather(pl.when(hi > lo).then(hi - 1))
             return pl.when(_present(view, lo, hi)).then(total)
-        return _fold([wide], lo, hi, _add).struct.field("0")
+        return _fold_value(wide, wide_type, lo, hi, _add)
     if wide_type == pl.Duration:
         wide = wide.cast(pl.Int64)
     total = _total(wide.fill_null(0), lo, hi)
@@ -142,27 +142,26 @@ def _merge_moments(a: list[pl.Expr], b: list[pl.Expr]) -> list[pl.Expr]:
     return [pl.coalesce(x, y, z) for x, y, z in zip((n, mean, m2), a, b, strict=True)]
 
 
-def _fold(parts: list[pl.Expr], lo: pl.Expr, hi: pl.Expr, combine: Any) -> pl.Expr:
-    """The state (struct of fields "0", "1" ...) of the rows [lo, hi); NULL fields for none."""
-    packed = pl.struct(*(p.alias(str(i)) for i, p in enumerate(parts)), lo.alias("lo"), hi.alias("hi"))
-    width = len(parts)
+def _fold(parts: dict[str, tuple[pl.Expr, Any]], lo: pl.Expr, hi: pl.Expr, combine: Any) -> pl.Expr:
+    """The state (a struct of the parts, each an expression and its dtype) of the rows [lo, hi); NULLs for none."""
+    packed = pl.struct(*(e.alias(n) for n, (e, _) in parts.items()), lo.alias("__lo"), hi.alias("__hi"))
+    names = list(parts)
 
     def run(rows: pl.Series) -> pl.Series:
-        return _fold_rows(rows.struct.unnest(), width, combine)
+        return _fold_rows(rows.struct.unnest(), names, combine)
 
-    # The result's dtype is the parts' own, which only the data knows here.
-    return packed.map_batches(run, return_dtype=None if width < 1 else _fold_type(width))
-
-
-def _fold_type(width: int) -> Any:
-    return lambda f: pl.Struct(f.dtype.fields[:width])
+    return packed.map_batches(run, return_dtype=pl.Struct({n: t for n, (_, t) in parts.items()}))
 
 
-def _fold_rows(frame: pl.DataFrame, width: int, combine: Any) -> pl.Series:
-    names = [str(i) for i in range(width)]
+def _fold_value(e: pl.Expr, dtype: Any, lo: pl.Expr, hi: pl.Expr, combine: Any) -> pl.Expr:
+    """A fold whose state is one column."""
+    return _fold({"v": (e, dtype)}, lo, hi, combine).struct.field("v")
+
+
+def _fold_rows(frame: pl.DataFrame, names: list[str], combine: Any) -> pl.Series:
     level = frame.select(names)
     result = level.clear(frame.height)
-    position, left = frame["lo"], frame["hi"] - frame["lo"]
+    position, left = frame["__lo"], frame["__hi"] - frame["__lo"]
     size = 1
     longest = left.max() or 0
     while size <= longest:
@@ -183,11 +182,11 @@ def _combined(a: pl.DataFrame, b: pl.DataFrame, combine: Any) -> pl.DataFrame:
 
 def _extreme(combine: Any) -> Callable[..., pl.Expr]:
     def method(view: AggView, lo: pl.Expr, hi: pl.Expr, running: bool) -> pl.Expr:
-        value = view.args[0]
+        value, dtype = view.args[0], view.dtype(view.type(0))
         if not isinstance(view.type(0), Fractional):
-            return _fold([value], lo, hi, combine).struct.field("0")
+            return _fold_value(value, dtype, lo, hi, combine)
         # Polars' min and max skip NaN; SQL has it above all numbers.
-        number = _fold([value.fill_nan(None)], lo, hi, combine).struct.field("0")
+        number = _fold_value(value.fill_nan(None), dtype, lo, hi, combine)
         nans = _total(value.is_nan().fill_null(False).cast(pl.Int64), lo, hi)
         nan = pl.when(nans > 0).then(pl.lit(float("nan")))
         if combine is _largest:
@@ -199,17 +198,20 @@ def _extreme(combine: Any) -> Callable[..., pl.Expr]:
 
 def _folded(combine: Any) -> Callable[..., pl.Expr]:
     def method(view: AggView, lo: pl.Expr, hi: pl.Expr, _: bool) -> pl.Expr:
-        return _fold([view.args[0]], lo, hi, combine).struct.field("0")
+        return _fold_value(view.args[0], view.dtype(view.type(0)), lo, hi, combine)
 
     return method
 
 
 def _moments(view: AggView, lo: pl.Expr, hi: pl.Expr, _: bool) -> pl.Expr:
     value = view.args[0]
-    one = pl.when(value.is_not_null()).then(1.0)
-    state = _fold([one, value, (value - value)], lo, hi, _merge_moments)
-    fields = [state.struct.field(str(i)) for i in range(3)]
-    return pl.struct(fields[0].fill_null(0.0).alias("n"), fields[1].alias("mean"), fields[2].alias("m2"))
+    parts = {
+        "n": (pl.when(value.is_not_null()).then(1.0), pl.Float64),
+        "mean": (value, pl.Float64),
+        "m2": (value - value, pl.Float64),
+    }
+    state = _fold(parts, lo, hi, _merge_moments)
+    return state.struct.with_fields(pl.field("n").fill_null(0.0))
 
 
 _METHODS: dict[Any, Callable[[Any, pl.Expr, pl.Expr, bool], pl.Expr]] = {

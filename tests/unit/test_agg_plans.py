@@ -78,7 +78,9 @@ def two_phases(k: Kernel, lf: pl.LazyFrame, node: Aggregate) -> pl.DataFrame:
 
 def test_sums_counts_and_means_by_group() -> None:
     lf, c, plan = table(
-        g=(STRING, ["a", "a", "b", "b", None]), x=(INT, [1, 2, None, None, 5]), d=(DEC, [100, 201, None, 1, -1])
+        g=(STRING, ["a", "a", "b", "b", None]),
+        x=(INT, [1, 2, None, None, 5]),
+        d=(DEC, [100, 201, None, 1, -1]),
     )
     aggs = [
         agg("sum", c["x"]),
@@ -178,7 +180,9 @@ def test_statistics() -> None:
     got = run(lf, plan, [], [agg(n, c["x"], to=DOUBLE) for n in names])[0]
     assert got == pytest.approx((1.2909944487358056, 1.118033988749895, 5 / 3, 1.25))
     pairs = ["corr", "covar_pop", "covar_samp", "regr_slope", "regr_intercept", "regr_r2", "regr_count"]
-    got = run(lf, plan, [], [agg(n, c["y"], c["x"], to=BIGINT if n == "regr_count" else DOUBLE) for n in pairs])[0]
+    got = run(
+        lf, plan, [], [agg(n, c["y"], c["x"], to=BIGINT if n == "regr_count" else DOUBLE) for n in pairs]
+    )[0]
     assert got == pytest.approx((0.994377, 2.875, 3.8333333, 2.3, -0.5, 0.98878504, 4))
 
 
