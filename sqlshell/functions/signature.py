@@ -51,6 +51,7 @@ class Match:
     targets: list[SqlType | None]
     variables: dict[str, SqlType] = field(default_factory=dict)
     mismatch: int | None = None
+    apart: bool = False
 
     def lambda_params(self, i: int) -> tuple[SqlType, ...]:
         """Types of the parameters of the lambda at argument i."""
@@ -83,6 +84,8 @@ class Mismatch:
     counts: tuple[Alternative, ...] = ()
     index: int | None = None
     wanted: tuple[str, ...] = ()
+    together: bool = False
+    """Whether the argument only fails beside the others (a shared type variable)."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,9 @@ def match(
         key=lambda m: -1 if m.mismatch is None else m.mismatch,
     )
     index = worst.mismatch or 0
+    together = worst.apart
     wanted = {describe(p[index]): None for _, p in fitting if index < len(p)}
-    return Mismatch(index=index, wanted=tuple(wanted))
+    return Mismatch(index=index, wanted=tuple(wanted), together=together)
 
 
 def _try(
@@ -130,6 +134,8 @@ def _try(
     bound = _bind_variables(patterns, shapes, exact=exact, promote=promote)
     if isinstance(bound, int):
         m.mismatch = bound
+        shape = shapes[bound]
+        m.apart = isinstance(shape, SqlType) and _collect(patterns[bound], shape, {})
         return m
     m.variables = bound
     for i, (pattern, shape) in enumerate(zip(patterns, shapes, strict=True)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import AggCall, Call, Expr, Lambda, LambdaVar, Literal
 from sqlshell.functions.registry import load, lookup
-from sqlshell.functions.signature import LambdaShape, Match, match
+from sqlshell.functions.signature import LambdaShape, Match, Mismatch, match
 from sqlshell.plan.call_operators import make_operator
 from sqlshell.plan.call_special import SPECIAL, as_condition, make_case
 from sqlshell.plan.coerce import can_implicitly_cast, cast_explicitly, coerce_all, coerce_to, is_orderable
@@ -255,7 +255,7 @@ def _resolve(
     if not isinstance(found, Match):
         if found.index is None:
             _wrong_count(called, found.counts, len(args), span)
-        _wrong_type(called, args[found.index], found.index, found.wanted, span)
+        _wrong_type(called, args, found, span)
     bound: list[Expr] = []
     for i, arg in enumerate(args):
         if isinstance(arg, UnboundLambda):
@@ -339,12 +339,26 @@ def _wrong_count(name: str, alternatives: tuple[Alternative, ...], count: int, s
     )
 
 
-def _wrong_type(name: str, arg: Argument, i: int, wanted: tuple[str, ...], span: Span | None) -> NoReturn:
+def _wrong_type(name: str, args: Sequence[Argument], found: Mismatch, span: Span | None) -> NoReturn:
+    i = found.index or 0
+    arg = args[i]
+    span = getattr(arg, "span", None) or span
+    types = [a.type for a in args if isinstance(a, Expr)]
+    if found.together and len(types) > 1:
+        kind = {Array: "ARRAY_FUNCTION", Map: "MAP_FUNCTION"}.get(type(types[0]), "DATA")
+        if kind == "ARRAY_FUNCTION" and isinstance(types[1], Array):
+            kind = "BINARY_ARRAY"
+        listed = " and ".join(dict.fromkeys(map(str, types)))
+        raise AnalysisError(
+            f"the arguments of `{name}` do not go together: {listed}",
+            condition=f"DATATYPE_MISMATCH.{kind}_DIFF_TYPES",
+            span=span,
+        )
     given = "a lambda function" if isinstance(arg, UnboundLambda) else str(arg.type)
     raise AnalysisError(
-        f"argument {i + 1} of `{name}` should be {' or '.join(wanted)}, not {given}",
+        f"argument {i + 1} of `{name}` should be {' or '.join(found.wanted)}, not {given}",
         condition="DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
-        span=getattr(arg, "span", None) or span,
+        span=span,
     )
 
 

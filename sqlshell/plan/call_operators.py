@@ -162,6 +162,12 @@ def arithmetic(name: str, left: Expr, right: Expr, span: Span | None) -> Expr:
         left, right = _to_tightest(name, left, right, span)
     if op == "div":
         if isinstance(left.type, Fractional):
+            if both[0] != both[1]:
+                raise AnalysisError(
+                    f"`{name}` divides integers, decimals or intervals, not {both[0]} by {both[1]}",
+                    condition="DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
+                    span=span,
+                )
             raise _wrong(name, "integers or decimals", left.type, span)
         if isinstance(left.type, Integral):
             left, right = coerce_to(left, BIGINT, span=span), coerce_to(right, BIGINT, span=span)
@@ -196,6 +202,12 @@ def _temporal(fn: str, op: str, left: Expr, right: Expr, span: Span | None) -> E
     if op == "div" and type(left.type) is type(right.type) and isinstance(left.type, Interval):
         return _call(fn, (left, right), BIGINT, span)
     result = rt.temporal_arithmetic_type(op, left.type, right.type)
+    if result is None and op in {"+", "-"} and any(isinstance(t, (Date, Interval)) for t in (lt, rt_)):
+        raise AnalysisError(
+            f"`{op}` does not go with {lt} and {rt_}: a date takes an int of days or an interval",
+            condition="DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+            span=span,
+        )
     if result is None:
         raise _different(op, left, right, span)
     return _call(fn, (left, right), result, span)
@@ -221,7 +233,9 @@ def _scale_interval(fn: str, op: str, left: Expr, right: Expr, span: Span | None
 
 def _beside_interval(fn: str, left: Expr, right: Expr, span: Span | None) -> tuple[Expr, Expr]:
     """Operands of `left +- interval`."""
-    if isinstance(left.type, (Interval, Void)):
+    if isinstance(left.type, Void) or (
+        isinstance(left.type, Interval) and rt.tightest_common_type(left.type, right.type) is not None
+    ):
         return _to_tightest(fn, left, right, span)
     whole_days = right.type == DayTimeInterval("day", "day") or isinstance(right.type, YearMonthInterval)
     if isinstance(left.type, Date) and not whole_days:

@@ -23,6 +23,8 @@ from sqlshell.types import (
     DATE,
     Array,
     BigInt,
+    Binary,
+    Boolean,
     Date,
     Decimal,
     Double,
@@ -33,6 +35,7 @@ from sqlshell.types import (
     SqlType,
     String,
     Struct,
+    Timestamp,
     Void,
 )
 from sqlshell.types_ddl import parse_schema, parse_type
@@ -92,11 +95,21 @@ def cast_explicitly(expr: Expr, target: SqlType, *, safe: bool = False, span: Sp
 
 
 def cannot_cast(source: SqlType, target: SqlType, span: Span | None) -> AnalysisError:
-    """The error for an illegal cast."""
+    """The error for an illegal cast, with the function or the setting that Spark points to."""
+    suggestion, hint = "WITHOUT", None
+    if isinstance(source, Integral) and isinstance(target, Date):
+        suggestion, hint = "WITH_FUNC", "use date_from_unix_date"
+    elif isinstance(source, Date) and isinstance(target, Integral):
+        suggestion, hint = "WITH_FUNC", "use unix_date"
+    elif (isinstance(source, Boolean) and isinstance(target, Timestamp)) or (
+        isinstance(source, Integral) and isinstance(target, Binary)
+    ):
+        suggestion = "WITH_CONF"
     return AnalysisError(
         f"cannot cast {source} to {target}",
-        condition="DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION",
+        condition=f"DATATYPE_MISMATCH.CAST_{suggestion}_SUGGESTION",
         span=span,
+        hint=hint,
     )
 
 
