@@ -35,6 +35,9 @@ def act(fault: Fault, spec: TaskSpec) -> None:
             raise DiskFullError("injected")
         case "raise":
             raise RuntimeError("injected")
+        case "fill_disk":
+            os.makedirs(spec.output.directory, exist_ok=True)
+            os.symlink("/dev/full", f"{spec.output.directory}/0.ipc")
         case "delete_output":
             for file in Path(spec.output.directory).rglob("*.ipc"):
                 file.unlink()

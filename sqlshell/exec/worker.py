@@ -78,17 +78,20 @@ def run_task(spec: TaskSpec, plan: Any, emit: Callable[[PartitionRef], None]) ->
             raise FetchFailedError(f"the output of stage {lost[0]}, task {lost[1]} is missing or damaged")
         result = execute(spec, plan, emit, lambda point: inject(spec, point))
     except BaseException as e:
-        failure = failure_of(e, spec)
+        failure = failure_of(e, spec, plan)
         exchange.discard(spec.output)
         return TaskResult(failure=failure, seconds=time.perf_counter() - started)
     return replace(result, seconds=time.perf_counter() - started)
 
 
-def failure_of(exc: BaseException, spec: TaskSpec) -> Failure:
+def failure_of(exc: BaseException, spec: TaskSpec, plan: Any) -> Failure:
     """The typed failure of an exception; missing exchange files take precedence over what they led to."""
+    from sqlshell.exec.blame import name_corrupt_file
     from sqlshell.exec.errors import translate
 
     error = exc if isinstance(exc, Error) else translate(exc)
+    if isinstance(error, CorruptInputError):
+        error = name_corrupt_file(error, plan, spec.input)
     lost = exchange.lost_input(spec)
     if lost is not None and not isinstance(error, FetchFailedError):
         error = FetchFailedError(f"the output of stage {lost[0]}, task {lost[1]} is missing or damaged")
@@ -134,8 +137,8 @@ def serve(connection: Connection) -> None:
 
     from sqlshell.exec.worker_calls import call
 
-    connection.send(("hello", os.getpid(), pl.__version__))
     preload()
+    connection.send(("hello", os.getpid(), pl.__version__))
     fragments = Fragments()
     while True:
         try:

@@ -33,6 +33,9 @@ SPARE_DELAY = 0.5
 """Seconds after the solo worker became ready before its spare starts: cold statements keep the cores."""
 
 WATCH_EVERY = 0.5
+FALSE_STARTS = 8
+"""Processes in a row that may die before they are ready; then whatever they were given fails."""
+
 OOM_TEXT = ("memory allocation of", "out of memory", "OOM", "oomkill")
 
 
@@ -51,6 +54,7 @@ class LocalCluster:
         self._numbers = itertools.count()
         self._call_ids = itertools.count()
         self._spare_at: float | None = None
+        self._false_starts = 0
         self._closed = False
         self._wake_read, self._wake_write = os.pipe()
         self._dispatcher: threading.Thread | None = None
@@ -270,6 +274,7 @@ class LocalCluster:
             match message:
                 case ("hello", _, _):
                     worker.ready = True
+                    self._false_starts = 0
                     if worker.kind == "solo" and sum(w.kind == "solo" for w in self._workers) < 2:
                         self._plan_spare()
                 case ("chunk", task_id, ref) if worker.job is not None:
@@ -294,13 +299,27 @@ class LocalCluster:
                 return  # killed by cancel, buried already
             worker.process.wait()
             error, kind = self._diagnose(worker)
-            deliver = self._fail(worker, error, kind)
+            if worker.ready or self._false_starts >= FALSE_STARTS:
+                deliver = self._fail(worker, error, kind)
+            else:
+                self._false_starts += 1
+                self._give_back(worker)
+                deliver = []
             self._bury(worker)
             if worker.kind == "solo":
                 self._plan_spare()
             self._dispatch()
         for f in deliver:
             f()
+
+    def _give_back(self, worker: Worker) -> None:
+        """A process that died before it was ready never began its work: somebody else gets it."""
+        if worker.job is not None:
+            self._queues[worker.kind].appendleft(worker.job)
+            worker.job = None
+        if worker.call is not None:
+            self._calls.appendleft(worker.call)
+            worker.call = None
 
     def _fail(self, worker: Worker, error: Exception, kind: FailureKind) -> list[Callable[[], None]]:
         deliver: list[Callable[[], None]] = []
