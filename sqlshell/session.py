@@ -245,10 +245,10 @@ class Session:
 
     def optimize(self, plan: Plan) -> Optimized:
         """The optimized plan and the trace of effective rules."""
-        from sqlshell.optimizer.driver import OptimizerContext, optimize
+        from sqlshell.optimizer.driver import optimize
 
         start = time.perf_counter()
-        optimized = optimize(plan, OptimizerContext(settings=self.settings, evaluate=self.evaluate))
+        optimized = optimize(plan, self)
         self.timings.optimize = time.perf_counter() - start
         return optimized
 

@@ -1,0 +1,27 @@
+"""What start-up may load: people type, so nothing heavy comes before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("polars", "pyarrow", "numpy", "deltalake", "prompt_toolkit", "typer", "rich", "pandas")
+
+CASES = {
+    "import": "import sqlshell",
+    "connect": "import sqlshell; sqlshell.connect",
+    "help": "from sqlshell.shell.cli import build_parser; build_parser().format_help()",
+    "literal": (
+        "from sqlshell.shell.cli import main; assert main(['-c', \"select 1 as x, 'a' as y\"]) == 0"
+    ),
+    "version": "from sqlshell.shell.cli import main; assert main(['--version']) == 0",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_loads_nothing_heavy(name: str) -> None:
+    code = f"{CASES[name]}\nimport sys\nprint('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "LOADED []" in done.stdout
