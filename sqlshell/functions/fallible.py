@@ -1,0 +1,184 @@
+"""Which expressions may raise. One place, so that binder, optimizer and lowering agree.
+
+A call is fallible when its registry row says so and its argument types do not rule failure out (a double sum
+never overflows; an `int + int` widened to bigint does not either).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlshell.expr.expr import AggCall, Call, Cast, Expr, Lambda, Literal
+from sqlshell.functions import registry
+from sqlshell.types import (
+    Array,
+    BigInt,
+    Binary,
+    Boolean,
+    Date,
+    Decimal,
+    Fractional,
+    Integral,
+    Interval,
+    Map,
+    SqlType,
+    String,
+    Struct,
+    Time,
+    Timestamp,
+    TimestampNtz,
+    Variant,
+    Void,
+    integral_digits,
+)
+
+_BITS = {8: (1 << 7) - 1, 16: (1 << 15) - 1, 32: (1 << 31) - 1, 64: (1 << 63) - 1}
+
+
+def can_fail(e: Expr) -> bool:
+    """Whether evaluating `e` on some row may raise."""
+    return any(_node_can_fail(n) for n in e.walk())
+
+
+def _node_can_fail(n: object) -> bool:
+    if isinstance(n, (Call, AggCall)):
+        return call_can_fail(n)
+    if isinstance(n, Cast):
+        return not n.safe and cast_can_fail(n.arg.type, n.type)
+    return False
+
+
+def call_can_fail(call: Call | AggCall) -> bool:
+    """Whether this very call (not its arguments; but its lambdas) may raise."""
+    if any(isinstance(a, Lambda) and can_fail(a.body) for a in call.args):
+        return True
+    row = registry.get(call.fn)
+    if not row.fallible:
+        return False
+    if call.fn in {"+", "-", "*"} and len(call.args) == 2:
+        return _sum_can_fail(call)
+    if call.fn in {"/", "%", "div"} and len(call.args) == 2:
+        return _division_can_fail(call)
+    if call.fn == "negative":
+        return not isinstance(call.type, (Fractional, Decimal))
+    return True
+
+
+def _sum_can_fail(call: Call | AggCall) -> bool:
+    t = call.type
+    if isinstance(t, Fractional):
+        return False
+    if isinstance(t, Decimal):
+        return decimal_can_overflow(call.fn, *(a.type for a in call.args), t)
+    if isinstance(t, Integral):
+        return integer_can_overflow(call)
+    return True
+
+
+def decimal_can_overflow(op: str, a: SqlType, b: SqlType, result: Decimal) -> bool:
+    """Whether `a op b` may need more digits than `result` has, or more than an Int128 holds on the way."""
+    if not isinstance(a, Decimal) or not isinstance(b, Decimal):
+        return True
+    if op == "*":
+        return a.precision + b.precision > 38 or result.scale < a.scale + b.scale
+    scale = max(a.scale, b.scale)
+    digits = max(a.precision - a.scale, b.precision - b.scale) + scale + 1
+    return digits > 38 or result.scale < scale
+
+
+def integer_can_overflow(call: Call | AggCall) -> bool:
+    """Whether the bounds of the arguments leave the result type of an integer `+`, `-` or `*`."""
+    bounds = integer_bounds(call)
+    assert isinstance(call.type, Integral)
+    top = _BITS[call.type.bits]
+    return bounds is None or bounds[0] < -top - 1 or bounds[1] > top
+
+
+def integer_bounds(e: Expr) -> tuple[int, int] | None:
+    """The least and greatest value an integer expression can have, before any overflow check of its own."""
+    if isinstance(e, Literal):
+        return None if e.value is None else (int(e.value), int(e.value))
+    if isinstance(e, Cast) and isinstance(e.arg.type, Integral):
+        return _clip(integer_bounds(e.arg), e.type)
+    if isinstance(e, Call) and e.fn in {"+", "-", "*"} and len(e.args) == 2:
+        if not all(isinstance(a.type, Integral) for a in e.args):
+            return None
+        a, b = (_clip(integer_bounds(x), x.type) for x in e.args)
+        if e.fn == "+":
+            return a[0] + b[0], a[1] + b[1]
+        if e.fn == "-":
+            return a[0] - b[1], a[1] - b[0]
+        corners = [x * y for x in a for y in b]
+        return min(corners), max(corners)
+    return _clip(_KNOWN.get(e.fn) if isinstance(e, Call) else None, e.type)
+
+
+_KNOWN = {
+    "year": (-300_000, 300_000),
+    "month": (1, 12),
+    "day": (1, 31),
+    "dayofmonth": (1, 31),
+    "quarter": (1, 4),
+    "hour": (0, 23),
+    "minute": (0, 59),
+    "second": (0, 59),
+    "length": (0, 1 << 31),
+}
+
+
+def _clip(bounds: tuple[int, int] | None, t: SqlType) -> tuple[int, int]:
+    top = _BITS[t.bits if isinstance(t, Integral) else 64]
+    if bounds is None:
+        return -top - 1, top
+    return max(bounds[0], -top - 1), min(bounds[1], top)
+
+
+def _division_can_fail(call: Call | AggCall) -> bool:
+    divisor, t = call.args[1], call.type
+    if not isinstance(divisor, Literal) or divisor.value is None or divisor.value == 0:
+        return True
+    if isinstance(t, Decimal):
+        a, b = call.args[0].type, divisor.type
+        return not isinstance(a, Decimal) or not isinstance(b, Decimal) or call.fn == "div" or t.precision == 38
+    return isinstance(t, (Integral, Interval)) and divisor.value == -1
+
+
+def cast_can_fail(source: SqlType, target: SqlType) -> bool:
+    """Whether an ANSI cast may raise on some value."""
+    if source == target or isinstance(source, Void) or isinstance(target, Boolean) and not isinstance(source, (String, Variant)):
+        return False
+    if isinstance(target, String):
+        return target.length is not None and not isinstance(source, String)
+    if isinstance(source, (String, Variant)):
+        return not isinstance(target, (String, Variant, Binary))
+    if isinstance(target, Integral):
+        return not (isinstance(source, Boolean) or isinstance(source, Integral) and source.bits <= target.bits)
+    if isinstance(target, Fractional):
+        return False
+    if isinstance(target, Decimal):
+        return _to_decimal_can_fail(source, target)
+    if isinstance(source, (Date, Timestamp, TimestampNtz, Time)):
+        return False
+    if isinstance(source, Array) and isinstance(target, Array):
+        return cast_can_fail(source.element, target.element)
+    if isinstance(source, Map) and isinstance(target, Map):
+        return cast_can_fail(source.key, target.key) or cast_can_fail(source.value, target.value)
+    if isinstance(source, Struct) and isinstance(target, Struct):
+        return any(cast_can_fail(a.type, b.type) for a, b in zip(source.fields, target.fields, strict=True))
+    return True
+
+
+def _to_decimal_can_fail(source: SqlType, target: Decimal) -> bool:
+    if isinstance(source, Boolean):
+        return target.precision == target.scale
+    whole = target.precision - target.scale
+    if isinstance(source, BigInt):
+        return whole < 19
+    if isinstance(source, Integral):
+        return whole < integral_digits(source)
+    if isinstance(source, Decimal):
+        # Rounding away digits may carry into a new whole digit.
+        carry = 1 if target.scale < source.scale else 0
+        return whole < source.precision - source.scale + carry
+    return True
+
