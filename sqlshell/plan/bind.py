@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from sqlshell.plan.context import BindContext, ViewDefinition
 
 MAX_QUERY_DEPTH = 50
+PREDICATE_ERRORS = {
+    "WHERE": "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
+    "HAVING": "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
+    "QUALIFY": "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
+    "JOIN ON": "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE",
+}
 
 
 class Binder:
@@ -116,7 +122,12 @@ class Binder:
 
     def predicate(self, node: Any, site: Site, clause: str) -> Expr:
         """A boolean expression."""
-        return as_condition(self.expr(node, site), clause, span_of(node))
+        bound = self.expr(node, site)
+        try:
+            return as_condition(bound, clause, span_of(node))
+        except AnalysisError as error:
+            error.condition = PREDICATE_ERRORS.get(clause, error.condition)
+            raise
 
     def constant(self, node: Any, site: Site, what: str) -> Literal:
         """A foldable expression's value."""

@@ -190,6 +190,21 @@ def _star_columns(call: Any, star: Any, site: Site) -> list[tuple[str, Expr]]:
     return site.scope.star([p.name for p in star.parts[:-1]], span_of(star))
 
 
+def with_stars_expanded(node: Any, site: Site) -> Any:
+    """A copy of a select item with stars among call arguments written out, for its automatic name."""
+    copy = node.copy()
+    for call in list(copy.find_all(exp.Anonymous, exp.Distinct)):
+        args = []
+        for arg in call.expressions:
+            if is_star(arg) and not (isinstance(call, exp.Anonymous) and call.name.lower() == "count"):
+                qualifier = [] if isinstance(arg, exp.Star) else [p.name for p in arg.parts[:-1]]
+                args += [exp.column(name) for name, _ in site.scope.star(qualifier, None)]
+            else:
+                args.append(arg)
+        call.set("expressions", args)
+    return copy
+
+
 def _lambda(b: Binder, node: Any, site: Site) -> UnboundLambda:
     reject_unused(node, ("this", "expressions"))
     names = tuple(p.name for p in node.expressions)
@@ -233,8 +248,16 @@ def aggregate_call(b: Binder, node: Any, site: Site, extras: dict[str, Any], ins
         call = node.expressions[0]
     call, extras = _inner_modifiers(call, extras)
     name = node.name.lower()
-    if name == "count" and len(call.expressions) == 1 and isinstance(call.expressions[0], exp.Star) and not distinct:
-        reject_unused(call.expressions[0], ())
+    only = call.expressions[0] if len(call.expressions) == 1 else None
+    if name == "count" and not distinct and only is not None and is_star(only):
+        if not isinstance(only, exp.Star):
+            raise AnalysisError(
+                f"count({text_of(only)}) could mean rows or columns",
+                condition="INVALID_USAGE_OF_STAR_WITH_TABLE_IDENTIFIER_IN_COUNT",
+                span=span_of(node),
+                hint="write count(*) for rows",
+            )
+        reject_unused(only, ())
         args: list[Any] = [Literal(1, INT)]
     else:
         args = []

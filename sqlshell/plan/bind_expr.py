@@ -114,6 +114,9 @@ def _concat(b: Binder, node: Any, site: Site) -> Expr:
 
 
 def _not(b: Binder, node: Any, site: Site) -> Expr:
+    reject_unused(node, ("this",))
+    if isinstance(node.this, exp.Is) and isinstance(node.this.expression, exp.Null):
+        return make_call("isnotnull", [b.expr(node.this.this, site)], span=span_of(node))
     return make_call("not", [b.expr(node.this, site)], span=span_of(node))
 
 

@@ -13,7 +13,20 @@ from sqlshell.plan import bind_call, bind_table
 from sqlshell.plan.bind_site import Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call
-from sqlshell.plan.logical import ONE_ROW, Apply, Generate, Join, Named, Plan, Project, fresh_column, passthrough
+from sqlshell.plan.logical import (
+    ONE_ROW,
+    Apply,
+    Filter,
+    Generate,
+    Join,
+    Limit,
+    Named,
+    Plan,
+    Project,
+    Sort,
+    fresh_column,
+    passthrough,
+)
 from sqlshell.plan.scope import Entry, Scope
 
 if TYPE_CHECKING:
@@ -113,8 +126,24 @@ def relation(query: BoundQuery, alias: Any, default: str | None = None) -> Bound
     columns = query.plan.output
     names = column_aliases(alias, list(query.names))
     qualifier = (name.lower(),) if name else ()
-    entries = tuple(Entry(n, c, qualifier) for n, c in zip(names, columns, strict=True))
+    repeats = _repeats(query.plan) if len({n.lower() for n in names}) < len(names) else {}
+    entries = tuple(
+        Entry(n, c, qualifier, same_as=repeats.get(c.id)) for n, c in zip(names, columns, strict=True)
+    )
     return Bound(query.plan, entries, frozenset(qualifier))
+
+
+def _repeats(plan: Plan) -> dict[int, int]:
+    """Output columns that are copies of another output column, by id."""
+    while isinstance(plan, Sort | Limit | Filter):
+        plan = plan.input
+    if not isinstance(plan, Project):
+        return {}
+    return {
+        i.column.id: i.expr.id
+        for i in plan.items
+        if isinstance(i.expr, Column) and i.expr.id != i.column.id and i.expr.id in plan.output_ids
+    }
 
 
 def column_aliases(alias: Any, names: list[str]) -> list[str]:

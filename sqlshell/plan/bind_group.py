@@ -272,7 +272,7 @@ class Grouping:
 
     def over(self, e: Any, node: Any) -> Any:
         """`e` in terms of the Aggregate's output."""
-        if isinstance(e, Expr) and not isinstance(e, Literal):
+        if isinstance(e, Expr) and not (isinstance(e, Literal) and self.grouping_id is None):
             key = self.by_expr.get(canonical(e) if self.lambdas else e)
             if key is not None:
                 return key
@@ -298,15 +298,24 @@ class Grouping:
         return e.map_children(lambda c: self.over(c, node))
 
     def _subquery(self, e: SubqueryExpr, node: Any) -> Any:
-        mapping = {c.id: self.over(c, node) for c in e.plan.free_columns}
+        try:
+            mapping = {c.id: self.over(c, node) for c in e.plan.free_columns}
+        except AnalysisError as error:
+            error.condition = "SCALAR_SUBQUERY_IS_IN_GROUP_BY_OR_AGGREGATE_FUNCTION"
+            raise
         changed = {i: c for i, c in mapping.items() if not (isinstance(c, Column) and c.id == i)}
         new = e.map_children(lambda c: self.over(c, node))
         return replace(new, plan=new.plan.substitute_free(changed)) if changed else new  # type: ignore[type-var]
 
     def _missing(self, e: Column, node: Any) -> AnalysisError:
+        late = isinstance(node, (exp.Having, exp.Ordered))
         return AnalysisError(
             f"`{e.name}` is neither grouped nor inside an aggregate function",
-            condition="MISSING_AGGREGATION" if self.grouped else "MISSING_GROUP_BY",
+            condition="UNRESOLVED_COLUMN.WITH_SUGGESTION"
+            if late
+            else "MISSING_AGGREGATION"
+            if self.grouped
+            else "MISSING_GROUP_BY",
             span=span_of(node) if node is not None else None,
             hint=f"add it to GROUP BY, or write any_value({e.name}) if any of its values will do",
         )

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, NotSupportedError
-from sqlshell.expr.expr import Call, Column, Expr, SortKey
+from sqlshell.expr.expr import Call, Column, Expr, GetField, Literal, ScalarSubquery, SortKey
 from sqlshell.plan import bind_call, bind_from, bind_order
 from sqlshell.plan.bind_group import Grouping, Item, bind_group_by, has_aggregate
 from sqlshell.plan.bind_site import Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of
 from sqlshell.plan.bind_window import extract_windows, has_window
+from sqlshell.plan.call import make_call
 from sqlshell.plan.context import BoundQuery
 from sqlshell.plan.renew import is_deterministic
 from sqlshell.plan.logical import Aggregate, Filter, Generate, Named, Plan, Project, fresh_column, passthrough
-from sqlshell.plan.naming import output_name
+from sqlshell.plan.naming import output_name, shown_by
 from sqlshell.plan.scope import ambiguous, get_field
+from sqlshell.types import STRING, VOID, Struct
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -48,7 +50,8 @@ class _Select:
     def __init__(self, b: Binder, node: Any, env: Env) -> None:
         self.b, self.node, self.env = b, node, env
         self.items: list[Item] = []
-        self.generate: tuple[Call, tuple[Column, ...], bool] | None = None
+        self.generators: list[tuple[Call, tuple[Column, ...], bool]] = []
+        self.lateral_names: set[str] = set()
 
     def bind(self) -> BoundQuery:
         b, node = self.b, self.node
@@ -95,24 +98,34 @@ class _Select:
                 condition="MULTI_ALIAS_WITHOUT_GENERATOR",
                 span=span_of(e),
             )
+        self.lateral_names.clear()
         bound = self.b.expr(inner, site)
-        name = alias if alias is not None else output_name(inner, self.b.text, bound=bound)
+        name = alias if alias is not None else self._automatic_name(inner, bound)
         self.items.append(Item(name, bound, e, alias is not None))
 
     def _bind_generator(
         self, node: Any, made: tuple[Call, tuple[Column, ...], bool], aliases: list[str] | None
     ) -> None:
         call, columns, outer = made
-        if self.generate is not None:
-            raise AnalysisError(
-                "only one generator function is allowed in a select list",
-                condition="UNSUPPORTED_GENERATOR.MULTI_GENERATOR",
-                span=span_of(node),
-                hint="put one of them into LATERAL VIEW",
-            )
         columns = bind_from.renamed(columns, aliases, span_of(node))
-        self.generate = (call, columns, outer)
+        self.generators.append((call, columns, outer))
         self.items += [Item(c.name, c, node, True) for c in columns]
+
+    def _automatic_name(self, node: Any, bound: Expr) -> str:
+        if isinstance(bound, ScalarSubquery):
+            return f"scalarsubquery({', '.join(c.name for c in bound.plan.free_columns)})"
+        if any(bind_call.is_star(n) for n in node.find_all(exp.Star, exp.Column)):
+            node = bind_call.with_stars_expanded(node, self.site)
+        if isinstance(node, exp.Column):
+            return output_name(node, self.b.text, bound=bound, zone=self.b.zone)
+        default = shown_by(bound)
+
+        def shown(column: Any) -> str | None:
+            if column.name.lower() in self.lateral_names and len(column.parts) == 1:
+                return f"lateralAliasReference({column.name})"
+            return default(column)
+
+        return output_name(node, self.b.text, bound=bound, shown=shown, zone=self.b.zone)
 
     def _lateral_alias(self, parts: tuple[str, ...], span: Span | None) -> Expr | None:
         """An alias defined earlier in the same select list."""
@@ -132,6 +145,7 @@ class _Select:
                 span=span,
                 hint="compute it in a subquery",
             )
+        self.lateral_names.add(wanted)
         return _fields(hits[0].expr, parts[1:], span)
 
     def _output(self, parts: tuple[str, ...], span: Span | None) -> Expr | None:
@@ -187,24 +201,40 @@ class _Select:
         if qualify is not None:
             exprs.append(qualify)
             nodes.append(self.node.args["qualify"])
-        if self.generate is not None:
-            exprs.append(self.generate[0])
-            nodes.append(self.node)
+        exprs += [g[0] for g in self.generators]
+        nodes += [self.node] * len(self.generators)
         if group is not None or having is not None or any(has_aggregate(e) for e in exprs):
             grouping = Grouping(self.plan, group)
+            self._check_order_aggregates(group, having, order)
             exprs = [grouping.over(e, n) for e, n in zip(exprs, nodes, strict=True)]
             condition = grouping.over(having, self.node.args["having"]) if having is not None else None
             self.plan = grouping.plan()
             if condition is not None:
                 self.plan = Filter(self.plan, condition)
+        if self.generators:
+            made = exprs[-len(self.generators) :]
+            del exprs[-len(self.generators) :]
+            for call, (_, columns, outer) in zip(made, self.generators, strict=True):
+                self.plan = Generate(self.plan, call, columns, outer)
         if any(has_window(e) for e in exprs):
             self.plan, exprs = extract_windows(self.plan, exprs)
-        if self.generate is not None:
-            self.plan = Generate(self.plan, exprs.pop(), self.generate[1], self.generate[2])
         if qualify is not None:
             self.plan = Filter(self.plan, exprs.pop())
         self.outputs = exprs[: len(self.items)]
         self.keys = exprs[len(self.items) :]
+
+    def _check_order_aggregates(self, group: Any, having: Any, order: list[tuple[SortKey, Any]]) -> None:
+        """Aggregates in ORDER BY alone do not make a query an aggregate one."""
+        if group is not None or having is not None or any(has_aggregate(i.expr) for i in self.items):
+            return
+        for key, node in order:
+            if has_aggregate(key):
+                raise AnalysisError(
+                    f"ORDER BY uses an aggregate function, but the query does not aggregate: {text_of(node)}",
+                    condition="UNSUPPORTED_EXPR_FOR_OPERATOR",
+                    span=span_of(node),
+                    hint="add GROUP BY",
+                )
 
     def _finish(self) -> Plan:
         """Projection, DISTINCT, ORDER BY, LIMIT; columns only the order needs are dropped at the end."""
@@ -271,9 +301,37 @@ def expand_star(b: Binder, node: Any, site: Site) -> list[Item]:
 
 
 def _without(columns: list[tuple[str, Expr]], node: Any, site: Site) -> list[tuple[str, Expr]]:
+    """The columns with one left out, or with a field of a struct column left out."""
     parts = [p.name for p in node.parts] if isinstance(node, (exp.Column, exp.Dot)) else [node.name]
     wanted = site.scope.find(parts, span_of(node))
     kept = [(n, e) for n, e in columns if e != wanted]
-    if wanted is None or len(kept) == len(columns):
+    if wanted is None:
         raise site.scope.unresolved(parts, span_of(node))
-    return kept
+    if len(kept) < len(columns):
+        return kept
+    path = []
+    base = wanted
+    while isinstance(base, GetField):
+        path.append(base.name)
+        base = base.arg
+    path.reverse()
+    if not path or all(e != base for _, e in columns):
+        raise site.scope.unresolved(parts, span_of(node))
+    return [(n, _without_field(e, path) if e == base else e) for n, e in columns]
+
+
+def _without_field(e: Expr, path: list[str]) -> Expr:
+    """A struct rebuilt without the field at `path`."""
+    args: list[Expr] = []
+    assert isinstance(e.type, Struct)
+    for f in e.type.fields:
+        value = get_field(e, f.name, None)
+        if f.name == path[0]:
+            if len(path) == 1:
+                continue
+            value = _without_field(value, path[1:])
+        args += [Literal(f.name, STRING), value]
+    made = make_call("named_struct", args)
+    if not e.nullable:
+        return made
+    return make_call("if", [make_call("isnull", [e]), Literal(None, VOID), made])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sqlshell.errors import AnalysisError, did_you_mean
+from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Column, Expr, SortKey, WindowCall, conjoin
 from sqlshell.plan import bind_order
 from sqlshell.plan.bind_group import Item
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from sqlshell.plan.bind import Binder
     from sqlshell.types import SqlType
 
-HANDLED = ("with_", "this", "expression", "distinct", "by_name", "order", "sort", "cluster", "distribute", "limit", "offset")
+OWN_CLAUSES = ("with_", "order", "sort", "cluster", "distribute", "limit", "offset")
+HANDLED = ("this", "expression", "distinct", *OWN_CLAUSES)
 
 
 def bind_set_operation(b: Binder, node: Any, env: Env) -> BoundQuery:
@@ -54,8 +55,6 @@ def _combine(b: Binder, node: Any, env: Env) -> BoundQuery:
     if isinstance(node, exp.Union):
         return _union(b, node, env)
     left, right = b.query(node.left, env), b.query(node.right, env)
-    if node.args.get("by_name"):
-        right = _by_name(left, right, node)
     clause = "INTERSECT" if isinstance(node, exp.Intersect) else "EXCEPT"
     (l, r), _ = _widened([left, right], clause, node)
     kind = "semi" if clause == "INTERSECT" else "anti"
@@ -75,15 +74,13 @@ def _union(b: Binder, node: Any, env: Env) -> BoundQuery:
         operands.append(at.right)
         left = at.left
         same = type(left) is exp.Union and (left.args.get("distinct") is not False) == unique
-        plain = same and not any(left.args.get(k) for k in HANDLED[4:]) and left.args.get("with_") is None
-        if not plain or at.args.get("by_name"):
+        plain = same and not any(left.args.get(k) for k in OWN_CLAUSES)
+        if not plain:
             operands.append(left)
             break
         reject_unused(left, HANDLED)
         at = left
     queries = [b.query(o, env) for o in reversed(operands)]
-    if node.args.get("by_name"):
-        queries[1:] = [_by_name(queries[0], q, node) for q in queries[1:]]
     plans, types = _widened(queries, "UNION", node)
     columns = tuple(
         Column(fresh_id(), n, t, any(p.output[i].nullable for p in plans))
@@ -116,34 +113,6 @@ def _widened(queries: list[BoundQuery], clause: str, node: Any) -> tuple[list[Pl
             )
         types.append(t)
     return [cast_output(q.plan, types) for q in queries], types
-
-
-def _by_name(left: BoundQuery, right: BoundQuery, node: Any) -> BoundQuery:
-    """`right` with its columns in the order of `left`'s names."""
-    index = {n.lower(): i for i, n in enumerate(right.names)}
-    items = []
-    for n in left.names:
-        i = index.get(n.lower())
-        if i is None:
-            raise AnalysisError(
-                f"the second query of {_kind(node)} BY NAME has no column `{n}`",
-                condition="UNRESOLVED_COLUMN_AMONG_FIELD_NAMES",
-                span=span_of(node),
-                hint=did_you_mean(n, right.names),
-            )
-        items.append(passthrough(right.plan.output[i]))
-    if len(right.names) != len(left.names):
-        raise AnalysisError(
-            f"{_kind(node)} BY NAME needs the same columns on both sides",
-            condition="NUM_COLUMNS_MISMATCH",
-            span=span_of(node),
-        )
-    return BoundQuery(Project(right.plan, tuple(items)), left.names)
-
-
-def _kind(node: Any) -> str:
-    """UNION, INTERSECT or EXCEPT."""
-    return type(node).__name__.upper()
 
 
 def distinct(plan: Plan) -> Plan:

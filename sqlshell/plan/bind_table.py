@@ -15,11 +15,21 @@ from sqlshell.plan.bind_util import reject_unused, span_of, unsupported
 from sqlshell.plan.call import make_call, make_generator
 from sqlshell.plan.coerce import cast_to, common_type
 from sqlshell.plan.context import BoundQuery, TableVersion, ViewDefinition
-from sqlshell.plan.logical import ONE_ROW, Generate, RecursiveRef, Scan, Shared, Values, fresh_id
+from sqlshell.plan.logical import (
+    ONE_ROW,
+    Filter,
+    Generate,
+    Limit,
+    RecursiveRef,
+    Scan,
+    Shared,
+    Values,
+    fresh_id,
+)
 from sqlshell.plan.renew import renew
 from sqlshell.plan.scope import Scope
 from sqlshell.storage.source import FORMATS
-from sqlshell.types import BIGINT, Integral
+from sqlshell.types import BIGINT, DOUBLE, Integral
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -33,7 +43,32 @@ SMALL_RANGE = 16
 
 def bind_table(b: Binder, node: Any, env: Env) -> Bound:
     """A named relation: a WITH item, a file by path, a table or a view."""
-    reject_unused(node, ("this", "db", "catalog", "alias", "version", "joins"))
+    reject_unused(node, ("this", "db", "catalog", "alias", "version", "joins", "sample"))
+    bound = _named_table(b, node, env)
+    return bound if node.args.get("sample") is None else sampled(b, bound, node.args["sample"])
+
+
+def sampled(b: Binder, bound: Bound, node: Any) -> Bound:
+    """TABLESAMPLE (n ROWS | p PERCENT) [REPEATABLE (seed)]."""
+    reject_unused(node, ("percent", "rows", "size", "seed"))
+    site = Site(Scope(), Env(), "TABLESAMPLE")
+    size = node.args.get("percent") or node.args.get("rows") or node.args.get("size")
+    value = b.constant(size, site, "TABLESAMPLE").value
+    if node.args.get("percent") is None:
+        return replace(bound, plan=Limit(bound.plan, int(value)))
+    if not 0 <= value <= 100:
+        raise AnalysisError(
+            f"TABLESAMPLE takes 0 to 100 percent, not {value}",
+            condition="PARSE_SYNTAX_ERROR",
+            span=span_of(node),
+        )
+    seed = node.args.get("seed")
+    draw = make_call("rand", [b.constant(seed, site, "REPEATABLE")] if seed is not None else [])
+    keep = make_call("<", [draw, Literal(float(value) / 100, DOUBLE)])
+    return replace(bound, plan=Filter(bound.plan, keep))
+
+
+def _named_table(b: Binder, node: Any, env: Env) -> Bound:
     alias = node.args.get("alias")
     if node.this.meta.get("path"):
         return _source(b.ctx.describe_source(node.name, None, {}), alias, ())

@@ -65,7 +65,7 @@ def _not_allowed(node: Any, site: Site) -> AnalysisError:
         )
     return AnalysisError(
         f"window functions are not allowed in {site.clause}: {text_of(node)}",
-        condition="INVALID_WHERE_CONDITION" if site.clause == "WHERE" else "WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE",
+        condition="WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE",
         span=span_of(node),
         hint="filter on a window function with QUALIFY, or in an outer query",
     )
@@ -175,7 +175,7 @@ def _range_bound(
     elif not (isinstance(key, (Temporal, Interval)) and isinstance(literal.type, Interval)):
         raise AnalysisError(
             f"a RANGE frame cannot offset {key} by {literal.type}",
-            condition="DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE",
+            condition="DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
             span=span_of(node),
         )
     return Literal(-literal.value, literal.type) if preceding else literal

@@ -77,11 +77,11 @@ def output_name(
     inside an expression (`st.x` for a field of the column st, `i` for t.i), None when no column is meant.
     """
     if shown is None and bound is not None:
-        shown = _shown_by(bound)
+        shown = shown_by(bound)
     return _Namer(text, shown, zone).top(node, bound)
 
 
-def _shown_by(bound: Expr) -> Callable[[Any], str | None]:
+def shown_by(bound: Expr) -> Callable[[Any], str | None]:
     """How a bound item's columns are shown: qualifiers that are tables vanish, structs stay."""
     chains = {_field_chain(e) for e in bound.walk()}
 

@@ -32,6 +32,12 @@ class Entry:
     column: Column
     qualifier: tuple[str, ...] = ()
     hidden: bool = False
+    same_as: int | None = None
+    """The id of the column this one repeats (`SELECT a, a`): naming both is not ambiguous."""
+
+    @property
+    def identity(self) -> int:
+        return self.column.id if self.same_as is None else self.same_as
 
     def qualified_by(self, suffix: Sequence[str]) -> bool:
         """Whether `suffix` (lower case) names this column's relation."""
@@ -78,7 +84,7 @@ class Scope:
         return None
 
     def _pick(self, hits: list[Entry], parts: Sequence[str], k: int, span: Span | None) -> Expr:
-        if len({e.column.id for e in hits}) > 1:
+        if len({e.identity for e in hits}) > 1:
             raise ambiguous(parts, [e.full_name for e in hits], span)
         expr: Expr = hits[0].column
         for name in parts[k + 1 :]:
