@@ -1,4 +1,6 @@
-"""Which file it was: Polars does not always name the file it failed to read, so each is read alone. In workers."""
+"""Which file it was: Polars does not always name the file it failed to read, so each is read alone. In
+workers.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,13 @@ from sqlshell.exec.errors import translate
 from sqlshell.exec.lower import lower_plan
 from sqlshell.exec.task import Split, TaskInput
 from sqlshell.plan.logical import Scan
+from sqlshell.storage.source import MemorySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlshell.plan.logical import Plan
+    from sqlshell.storage.source import Source
 
 ROWS = 100_000
 
@@ -38,7 +42,7 @@ def name_corrupt_file(error: CorruptInputError, plan: Plan, task: TaskInput) -> 
 
 def _pieces(plan: Plan, task: TaskInput) -> Iterator[tuple[Scan, Split, str]]:
     for scan, splits in zip(plan.collect(Scan), task.splits, strict=True):
-        source = scan.source
-        paths = [f.path for f in source.files] if hasattr(source, "files") else list(source.paths)
+        source: Source | MemorySource = scan.source
+        paths = source.paths if isinstance(source, MemorySource) else [f.path for f in source.files]
         for split in splits if splits is not None else (Split(i) for i in range(len(paths))):
             yield scan, split, paths[split.file]

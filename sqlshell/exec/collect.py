@@ -1,8 +1,8 @@
 """How every LazyFrame of ours is run: one engine, one fixed set of optimisation flags.
 
-Our optimizer already chose the plan. Polars' join order, common-subexpression and common-subplan rewrites stay
-off, because they hoist a fallible expression out of the branch whose mask protects it; `row_estimate` stays on
-until our own estimates pick build sides (it makes TPC-H Q3 and Q5 1.3x faster).
+Our optimizer already chose the plan. Polars' join order, common-subexpression and common-subplan rewrites
+stay off, because they hoist a fallible expression out of the branch whose mask protects it; `row_estimate`
+stays on until our own estimates pick build sides (it makes TPC-H Q3 and Q5 1.3x faster).
 """
 
 from __future__ import annotations
@@ -37,17 +37,18 @@ def flags() -> pl.QueryOptFlags:
 
 
 def collect(lf: pl.LazyFrame, *, deterministic: bool = False) -> pl.DataFrame:
-    """All rows in memory. `deterministic` uses the in-memory engine, whose sums of doubles repeat bit by bit."""
-    engine = "in-memory" if deterministic else "streaming"
-    return lf.collect(engine=engine, optimizations=flags())
+    """All rows in memory. `deterministic` uses the in-memory engine, whose sums of doubles repeat bit by
+    bit.
+    """
+    if deterministic:
+        return lf.collect(engine="in-memory", optimizations=flags())
+    return lf.collect(engine="streaming", optimizations=flags())
 
 
 def batches(lf: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
     """The rows in order, as frames of about `rows` rows, while the query runs."""
     return iter(
-        lf.collect_batches(
-            chunk_size=rows, maintain_order=True, engine="streaming", optimizations=flags()
-        )
+        lf.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming", optimizations=flags())
     )
 
 

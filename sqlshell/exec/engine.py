@@ -20,7 +20,8 @@ from sqlshell.exec.cluster.base import CancelQuery
 from sqlshell.exec.cluster.local import LocalCluster
 from sqlshell.exec.exchange import SessionStore
 from sqlshell.exec.memory import MemoryPlan
-from sqlshell.exec.scheduler import RunOptions, Scheduler
+from sqlshell.exec.run_state import RunOptions
+from sqlshell.exec.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlshell.config import Settings
     from sqlshell.exec.cluster.base import Event
-    from sqlshell.exec.scheduler import QueryEvent
+    from sqlshell.exec.run_state import QueryEvent
     from sqlshell.exec.stage import Stage, StageGraph
     from sqlshell.exec.task import Fault, TaskResult
 
@@ -122,8 +123,8 @@ class Engine:
     ) -> ResultHandle:
         """Run a graph to its end. Raises the query's typed error, or QueryCancelled after `cancel()`.
 
-        An interrupt (Ctrl-C) stops the query's workers and goes on as KeyboardInterrupt. Past `timeout` seconds
-        QueryTimeout is raised. Nothing of a failed query stays behind.
+        An interrupt (Ctrl-C) stops the query's workers and goes on as KeyboardInterrupt. Past `timeout`
+        seconds QueryTimeout is raised. Nothing of a failed query stays behind.
         """
         from sqlshell.exec import replan
 
@@ -160,7 +161,9 @@ class Engine:
         return self._handle(query, scheduler)
 
     def store(self, graph: StageGraph, level: str) -> ResultHandle:
-        """Run a graph and keep its rows as files: in memory past the budget on disk, or on disk only (`DISK_ONLY`)."""
+        """Run a graph and keep its rows as files: in memory past the budget on disk, or on disk only
+        (`DISK_ONLY`).
+        """
         return self.run(graph, inline_cells=-1, on_disk=level == "DISK_ONLY")
 
     def cancel(self) -> None:
@@ -197,9 +200,7 @@ class Engine:
                 store.drop_query(query)
 
         size = sum(r.bytes for r in refs)
-        return ResultHandle(
-            rows, None, [r.path for r in refs], size, scheduler.stage_summaries(), release
-        )
+        return ResultHandle(rows, None, [r.path for r in refs], size, scheduler.stage_summaries(), release)
 
 
 def _drive(scheduler: Scheduler, events: SimpleQueue[Event], timeout: float | None) -> None:

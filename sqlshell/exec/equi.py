@@ -48,7 +48,9 @@ def equi_pairs(node: Join) -> list[tuple[Expr, Expr]]:
 
 
 def _hash_alike(a: SqlType, b: SqlType) -> bool:
-    """Whether equal values of the two types have one hash (integers of any width do, decimals of one scale)."""
+    """Whether equal values of the two types have one hash (integers of any width do, decimals of one
+    scale).
+    """
     if isinstance(a, Integral) and isinstance(b, Integral):
         return True
     if isinstance(a, Decimal) and isinstance(b, Decimal):

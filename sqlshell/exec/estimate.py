@@ -1,11 +1,12 @@
 """Rough sizes of plans, good enough to choose solo or pool, broadcast or shuffle, and a number of partitions.
 
-Everything is bytes in memory. Where a source tells nothing, numbers err upwards; `replan` corrects with manifests.
+Everything is bytes in memory. Where a source tells nothing, numbers err upwards; `replan` corrects with
+manifests.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlshell.exec.physical import ExchangeRead
 from sqlshell.plan.logical import (
@@ -13,7 +14,6 @@ from sqlshell.plan.logical import (
     Filter,
     Join,
     Limit,
-    Project,
     Scan,
     Shared,
     Sort,
@@ -28,6 +28,7 @@ from sqlshell.types import Array, Boolean, Date, Decimal, Float, Integral, Map, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlshell.expr.expr import AggCall
     from sqlshell.plan.logical import Plan
 
 COMPRESSION = {"parquet": 3.0, "orc": 3.0, "arrow": 1.0}
@@ -123,7 +124,9 @@ def state(plan: Plan) -> int:
     for node in plan.walk():
         match node:
             case Aggregate():
-                need = size(node) + (size(node.input) if any(a.expr.distinct for a in node.aggs) else 0)
+                need = size(node) + (
+                    size(node.input) if any(cast("AggCall", a.expr).distinct for a in node.aggs) else 0
+                )
             case Join():
                 need = min(size(node.left), size(node.right)) if node.kind == "inner" else size(node.right)
             case Sort() | Window():

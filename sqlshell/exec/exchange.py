@@ -1,11 +1,11 @@
 """Where exchanges live: session folders in shared memory and on disk, their budget, and their clean-up.
 
-    <memory or disk>/sqlshell-<uid>/<pid>-<random>/      mode 0700, `lock` held with flock while the session lives
-        q<query>/x<stage>/m<task>-a<attempt>/            one attempt's files; published by accepting its manifest
-        w<n>/                                            a worker's spill files and its error output
+    <memory or disk>/sqlshell-<uid>/<pid>-<random>/   mode 0700; `lock` is held while the session lives
+        q<query>/x<stage>/m<task>-a<attempt>/         one attempt's files, published by accepting its manifest
+        w<n>/                                         a worker's spill files and its error output
 
-The kernel releases the lock on any death, so every start sweeps folders whose lock can be taken. Files are never
-overwritten: a new attempt has a new folder. No polars here; `output.py` writes in workers.
+The kernel releases the lock on any death, so every start sweeps folders whose lock can be taken. Files are
+never overwritten: a new attempt has a new folder. No polars here; `output.py` writes in workers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import re
 import secrets
 import shutil
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlshell.errors import DiskFullError, OperationalError
@@ -25,6 +24,7 @@ from sqlshell.exec import platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from sqlshell.exec.task import OutputSpec, PartitionRef, TaskSpec
 
@@ -33,7 +33,7 @@ MAGIC = b"ARROW1"
 
 
 class SessionStore:
-    """The folders of one session: it names attempt directories, counts bytes and removes what is done with."""
+    """The folders of one session: it names attempt directories, counts bytes, removes what is done with."""
 
     def __init__(self, spill_dir: str | None = None, memory_budget: int | None = None) -> None:
         platform.check_supported()

@@ -1,9 +1,9 @@
 """The memory limit: how much each slot may use, and what that means for the kernels' environment.
 
-The limit is working memory: proportional set size above idle, plus shared memory. A quarter is for exchanges in
-shared memory; the rest is shared by the slots that can run at once. Polars' own spilling overshoots its budget
-2.7 to 4 times, so it is only the second net: the first is that the planner cuts state into partitions of at most
-half a slot's share.
+The limit is working memory: proportional set size above idle, plus shared memory. A quarter is for
+exchanges in shared memory; the rest is shared by the slots that can run at once. Polars' own spilling
+overshoots its budget 2.7 to 4 times, so it is only the second net: the first is that the planner cuts state
+into partitions of at most half a slot's share.
 """
 
 from __future__ import annotations

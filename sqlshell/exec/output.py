@@ -1,6 +1,7 @@
 """The end of a task: run its pipeline and write what the OutputSpec says. Runs in workers.
 
-Each attempt writes below its own directory; the manifest it returns is the only thing that publishes the files.
+Each attempt writes below its own directory; the manifest it returns is the only thing that publishes the
+files.
 """
 
 from __future__ import annotations
@@ -115,9 +116,7 @@ def write_whole(spec: TaskSpec, lf: pl.LazyFrame) -> TaskResult:
     out = spec.output
     os.makedirs(out.directory, exist_ok=True)
     path = f"{out.directory}/0.ipc"
-    sink(
-        lf, path, compress=out.compress, ordered=out.ordered, deterministic=spec.input.deterministic
-    )
+    sink(lf, path, compress=out.compress, ordered=out.ordered, deterministic=spec.input.deterministic)
     sample: tuple[Any, ...] = ()
     if out.sample is not None:
         sample = sample_keys(path, f"c{out.sample}")
@@ -167,7 +166,9 @@ def hash_partition(columns: list[str], partitions: int) -> pl.Expr:
 
 
 def range_partition(column: str, dtype: pl.DataType, out: OutputSpec) -> pl.Expr:
-    """The partition of a row among ascending `bounds`, turned round for a descending order; NULLs at their end."""
+    """The partition of a row among ascending `bounds`, turned round for a descending order; NULLs at their
+    end.
+    """
     key = pl.col(column)
     number = pl.lit(0, pl.UInt32)
     for bound in out.bounds:

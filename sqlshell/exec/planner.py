@@ -6,26 +6,37 @@ and an exchange is put where it is not:
     Aggregate      partial in place, states hashed by the keys, final; holistic ones hash the rows instead
     Join           a small side goes to every task; else both sides are hashed by the keys
     Window         hashed by PARTITION BY
-    Sort           gathered, or ranges of the first key when it is large;   TopN, Limit: in place, then gathered
-    Shared         a stage of its own, read several times;   recursion: one task
+    Sort           gathered, or by ranges of the first key when it is large
+    TopN, Limit    in place, then gathered
+    Shared         a stage of its own, read several times
+    recursion      one task
 
-A fragment's `spread` is `single` (one task), `anywhere` (constants: any task can make them), `split` (N tasks),
-`hash` (N tasks, equal `keys` together) or `ordered` (N tasks, sorted through all of them).
+A fragment's `spread` is `single` (one task), `anywhere` (constants: any task can make them), `split` (N
+tasks), `hash` (N tasks, equal `keys` together) or `ordered` (N tasks, sorted through all of them).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InternalError
 from sqlshell.exec import estimate, platform, splits
-from sqlshell.exec.equi import equi_pairs, is_orderable, stable_hash
+from sqlshell.exec.equi import equi_pairs, is_orderable
 from sqlshell.exec.memory import MemoryPlan
 from sqlshell.exec.physical import ExchangeRead, FinalAggregate, PartialAggregate
+from sqlshell.exec.piece import (
+    Piece,
+    already,
+    by_partition,
+    can_split,
+    is_hashed_by,
+    merge,
+    state_columns,
+    with_columns,
+)
 from sqlshell.exec.stage import Output, Stage, StageGraph, StageInput, TaskLayout
-from sqlshell.expr.expr import AggCall, Column, Expr, SortKey
-from sqlshell.functions import registry
+from sqlshell.expr.expr import Column, Expr, SortKey
 from sqlshell.plan.logical import (
     Aggregate,
     Expand,
@@ -44,8 +55,6 @@ from sqlshell.plan.logical import (
     Union,
     Values,
     Window,
-    fresh_id,
-    named,
     passthrough,
 )
 
@@ -62,7 +71,9 @@ MAX_PARTITIONS = 512
 
 SENDS_RIGHT = frozenset({"inner", "cross", "left", "semi", "anti", "mark", "single"})
 SENDS_LEFT = frozenset({"inner", "cross", "right"})
-"""Join kinds one side of which every task may hold whole: never the side whose rows are kept when unmatched."""
+"""Join kinds one side of which every task may hold whole: never the side whose rows are kept when
+unmatched.
+"""
 
 
 def plan_stages(plan: Plan, settings: Settings) -> StageGraph:
@@ -97,12 +108,12 @@ def solo_graph(plan: Plan, settings: Mapping[str, Any]) -> StageGraph:
 def pool_graph(
     plan: Plan, settings: Mapping[str, Any], partitions: int, *, tight: bool = False, version: int = 0
 ) -> StageGraph:
-    """The plan cut at exchanges of `partitions` partitions; `tight` spares memory: sorts by ranges, no broadcast."""
+    """The plan cut at exchanges of `partitions` partitions; `tight` spares memory: sorts by ranges, no
+    broadcast.
+    """
     planner = Planner(settings, partitions, tight=tight, version=version)
     planner.finish(plan)
-    return StageGraph(
-        tuple(planner.stages), tuple(c.name for c in plan.output), plan, settings, partitions
-    )
+    return StageGraph(tuple(planner.stages), tuple(c.name for c in plan.output), plan, settings, partitions)
 
 
 def is_bounded(plan: Plan) -> bool:
@@ -115,26 +126,6 @@ def is_bounded(plan: Plan) -> bool:
         case Aggregate() | FinalAggregate() | Sort() | Values():
             return True
     return False
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A fragment under construction: its plan, where it reads other stages, and how its rows are spread."""
-
-    plan: Plan
-    spread: str
-    inputs: tuple[StageInput, ...] = ()
-    keys: tuple[int, ...] = ()
-
-    @property
-    def parallel(self) -> bool:
-        return self.spread in {"split", "hash", "ordered"}
-
-    def over(self, plan: Plan, *, keys: tuple[int, ...] | None = None) -> Piece:
-        """The same fragment with an operator on top that keeps rows where they are."""
-        kept = self.keys if keys is None else keys
-        spread = "split" if self.spread == "hash" and not kept else self.spread
-        return replace(self, plan=plan, spread=spread, keys=kept)
 
 
 class Planner:
@@ -173,7 +164,7 @@ class Planner:
         stage = Stage(
             id=len(self.stages),
             plan=piece.plan,
-            inputs=_merge((), piece.inputs),
+            inputs=merge((), piece.inputs),
             output=output,
             layout=layout,
             slot="pool" if tasks > 1 else "solo",
@@ -216,7 +207,7 @@ class Planner:
     def _hashed(self, piece: Piece, exprs: tuple[Expr, ...], after: int | None = None) -> Piece:
         """Rows with equal values of `exprs` in one task; columns stay as they are."""
         columns = piece.plan.output
-        piece, keys = _with_columns(piece, exprs)
+        piece, keys = with_columns(piece, exprs)
         waits = () if after is None else (after,)
         stage = self._cut(piece, Output("hash", keys, self.partitions), after=waits)
         read = self._read(stage, "partition", "hash", tuple(k.id for k in keys))
@@ -277,22 +268,20 @@ class Planner:
         by_column = {k.expr.id: k.column.id for k in node.keys if isinstance(k.expr, Column)}
         if piece.spread == "hash" and piece.keys and all(k in by_column for k in piece.keys):
             return piece.over(here, keys=tuple(by_column[k] for k in piece.keys))
-        if all(can_split(a.expr) for a in node.aggs):
+        if all(can_split(a) for a in node.aggs):
             return self._two_phases(node, piece)
         if not node.keys:
             single = self._single(piece)
             return single.over(replace(node, input=single.plan))
-        piece, keys = _with_columns(piece, tuple(k.expr for k in node.keys))
-        hashed = self._read(
-            self._cut(piece, Output("hash", keys, self.partitions)), "partition", "hash"
-        )
+        piece, keys = with_columns(piece, tuple(k.expr for k in node.keys))
+        hashed = self._read(self._cut(piece, Output("hash", keys, self.partitions)), "partition", "hash")
         items = tuple(Named(k.column, c) for k, c in zip(node.keys, keys, strict=True))
         return hashed.over(
             Aggregate(hashed.plan, items, node.aggs), keys=tuple(k.column.id for k in node.keys)
         )
 
     def _two_phases(self, node: Aggregate, piece: Piece) -> Piece:
-        states = tuple(_state_columns(a) for a in node.aggs)
+        states = tuple(state_columns(a) for a in node.aggs)
         partial = piece.over(PartialAggregate(piece.plan, node.keys, node.aggs, states))
         keys = tuple(k.column for k in node.keys)
         if keys:
@@ -304,7 +293,7 @@ class Planner:
 
     def _window(self, node: Window) -> Piece:
         piece = self.visit(node.input)
-        for partition_by, calls in _by_partition(node.calls):
+        for partition_by, calls in by_partition(node.calls):
             ids = {e.id for e in partition_by if isinstance(e, Column)}
             if not piece.parallel or not partition_by:
                 piece = self._single(piece)
@@ -324,7 +313,7 @@ class Planner:
             single = self._single(piece)
             return single.over(replace(node, input=single.plan))
         columns = piece.plan.output
-        piece, (key,) = _with_columns(piece, (first,))
+        piece, (key,) = with_columns(piece, (first,))
         order = replace(node.keys[0], expr=key)
         stage = self._cut(piece, Output("whole"), sample=order)
         again = self._read(stage, "aligned", "split")
@@ -356,7 +345,7 @@ class Planner:
             spread = "split"
         inputs: tuple[StageInput, ...] = ()
         for p in pieces:
-            inputs = _merge(inputs, p.inputs)
+            inputs = merge(inputs, p.inputs)
         return Piece(replace(node, inputs=tuple(p.plan for p in pieces)), spread, inputs)
 
     def _first_only(self, piece: Piece) -> Piece:
@@ -427,11 +416,11 @@ class Planner:
         """
         right_may, left_may = node.kind in SENDS_RIGHT, node.kind in SENDS_LEFT
         lefts, rights = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
-        chosen = _already(left, lefts)
+        chosen = already(left, lefts)
         if chosen is not None:
             wanted = tuple(rights[i] for i in chosen)
-            return left, right if _is_hashed_by(right, wanted) else self._hashed(right, wanted)
-        chosen = _already(right, rights)
+            return left, right if is_hashed_by(right, wanted) else self._hashed(right, wanted)
+        chosen = already(right, rights)
         if chosen is not None:
             return self._hashed(left, tuple(lefts[i] for i in chosen)), right
         if right_may and estimate.size(right.plan, self._sizes) <= estimate.size(left.plan, self._sizes):
@@ -445,62 +434,6 @@ class Planner:
         join = replace(node, left=left.plan, right=right.plan)
         keys = left.keys if node.kind not in {"full", "right"} else ()
         spread = left.spread if left.spread != "anywhere" else right.spread
-        if spread == "hash" and not keys or spread == "ordered":
+        if (spread == "hash" and not keys) or spread == "ordered":
             spread = "split"
-        return Piece(join, spread, _merge(left.inputs, right.inputs), keys)
-
-
-def _merge(a: tuple[StageInput, ...], b: tuple[StageInput, ...]) -> tuple[StageInput, ...]:
-    """Both lists of inputs, each stage once; one fragment reads a stage in one way."""
-    modes = {i.stage: i.mode for i in a}
-    for i in b:
-        if modes.setdefault(i.stage, i.mode) != i.mode:
-            raise InternalError(f"stage {i.stage} is read in two ways by one fragment")
-    return tuple(StageInput(s, m) for s, m in modes.items())
-
-
-def _with_columns(piece: Piece, exprs: tuple[Expr, ...]) -> tuple[Piece, tuple[Column, ...]]:
-    """The fragment with every expression available as a column."""
-    added = [e if isinstance(e, Column) else named("key", e) for e in exprs]
-    new = tuple(a for a in added if isinstance(a, Named))
-    if new:
-        items = tuple(passthrough(c) for c in piece.plan.output) + new
-        piece = piece.over(Project(piece.plan, items))
-    return piece, tuple(a.column if isinstance(a, Named) else a for a in added)
-
-
-def _already(piece: Piece, exprs: tuple[Expr, ...]) -> list[int] | None:
-    """Positions of `exprs` that are, in order, the columns a fragment is hashed by; None when it is not."""
-    if piece.spread != "hash" or not piece.keys:
-        return None
-    by_id = {e.id: i for i, e in enumerate(exprs) if isinstance(e, Column)}
-    if any(k not in by_id for k in piece.keys):
-        return None
-    return [by_id[k] for k in piece.keys]
-
-
-def _is_hashed_by(piece: Piece, exprs: tuple[Expr, ...]) -> bool:
-    return piece.spread == "hash" and piece.keys == tuple(e.id if isinstance(e, Column) else -1 for e in exprs)
-
-
-def _by_partition(calls: tuple[Named, ...]) -> list[tuple[tuple[Expr, ...], tuple[Named, ...]]]:
-    """Window calls grouped by their PARTITION BY; those hashed last come first no more than once."""
-    groups: dict[tuple[Expr, ...], list[Named]] = {}
-    for call in calls:
-        keys = tuple(e for e in call.expr.partition_by if stable_hash(e.type))
-        groups.setdefault(keys, []).append(call)
-    return [(keys, tuple(group)) for keys, group in groups.items()]
-
-
-def can_split(call: AggCall) -> bool:
-    """Whether an aggregate may run as partial and final."""
-    return bool(registry.get(call.fn).states) and not call.distinct and not call.order_by
-
-
-def _state_columns(agg: Named) -> tuple[Column, ...]:
-    call = agg.expr
-    types = tuple(a.type for a in call.args)
-    return tuple(
-        Column(fresh_id(), f"{agg.column.name}_{s.suffix}", s.type(types))
-        for s in registry.get(call.fn).states
-    )
+        return Piece(join, spread, merge(left.inputs, right.inputs), keys)

@@ -1,9 +1,10 @@
-"""The graph changed on the way: pure functions from a graph and what its finished stages wrote to a new graph.
+"""The graph changed on the way: pure functions from a graph and what its finished stages wrote to a new
+graph.
 
-    coalesce      adjacent small partitions are read by one task
-    send side     a hashed join side that came out small goes to every task, and the other side is not shuffled
-    split skew    a partition far larger than the others is shared by several tasks
-    split stage   after running out of memory: the query is planned again with 4x the partitions
+coalesce      adjacent small partitions are read by one task
+send side     a hashed join side that came out small goes to every task, and the other side is not shuffled
+split skew    a partition far larger than the others is shared by several tasks
+split stage   after running out of memory: the query is planned again with 4x the partitions
 """
 
 from __future__ import annotations
@@ -157,9 +158,7 @@ def _through(plan: Plan, kinds: tuple[type[Plan], ...]) -> Plan:
 # -- join sides that came out small
 
 
-def _send_side(
-    graph: StageGraph, stage: Stage, done: Manifests, begun: frozenset[int]
-) -> StageGraph | None:
+def _send_side(graph: StageGraph, stage: Stage, done: Manifests, begun: frozenset[int]) -> StageGraph | None:
     """Read the finished small side everywhere and take the other side's fragment in, unshuffled."""
     sides = _exchange_join(stage.plan)
     if sides is None:
@@ -205,7 +204,7 @@ def _absorb(graph: StageGraph, stage: Stage, small: ExchangeRead, large: Exchang
 
 
 def split_stage(graph: StageGraph, stage: int) -> StageGraph | None:
-    """The query planned again, with 4x the partitions and every choice that spares memory; None at the end."""
+    """The query planned again, with 4x the partitions and sparing memory; None at the end."""
     partitions = max(4, 4 * graph.partitions)
     if partitions > MAX_PARTITIONS:
         return None

@@ -1,107 +1,38 @@
 """Runs a stage graph: which task is submitted when, and what a failure means. A pure state machine.
 
-It hears events and submits attempts; it never sees processes, files or clocks, so that unit tests drive it with a
-fake cluster. What each kind of failure costs:
+It hears events and submits attempts; it never sees processes, files or clocks, so that unit tests drive it
+with a fake cluster. What each kind of failure costs:
 
     USER, INPUT_CORRUPT, INTERNAL, TIMEOUT   the query fails, after one attempt
     WORKER_LOST     the task runs again, alone after its second loss; after 4 attempts the query fails by name
     FETCH_FAILED    the producing task runs again, then this one; at most 4 rounds per producer
     DISK_FULL       once more on disk when the attempt wrote to memory, else the query fails
-    OOM             the stage is planned again with 4x the partitions, or once more alone, else the query fails
+    OOM             planned again with 4x the partitions, or run once more alone, else the query fails
 """
 
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlshell.errors import Error, InternalError, OutOfMemoryError, QueryCancelled, WorkerLostError
 from sqlshell.exec.cluster.base import CancelQuery, Chunk, Done, Started
+from sqlshell.exec.run_state import QueryEvent, StageState, TaskState, range_bounds
 from sqlshell.exec.task import FailureKind, Fragment, OutputSpec, TaskInput, TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from sqlshell.exec.cluster.base import Event, TaskId
+    from sqlshell.exec.run_state import RunOptions, Store
     from sqlshell.exec.stage import Stage, StageGraph
-    from sqlshell.exec.task import Failure, Fault, PartitionRef, TaskResult
-
-Manifests = dict[int, tuple["PartitionRef", ...]]
-"""What every finished stage has written."""
+    from sqlshell.exec.task import Failure, PartitionRef, TaskResult
+    from sqlshell.expr.expr import Column, SortKey
 
 MAX_ATTEMPTS = 4
 MAX_SPLITS = 3
 """How often one stage may be split after running out of memory: 64 times its partitions."""
-
-
-class Store(Protocol):
-    """What the scheduler asks of the exchange store."""
-
-    def directory(
-        self, query: int, stage: int, task: int, attempt: int, *, on_disk: bool = False, estimate: int = 0
-    ) -> tuple[str, bool]: ...
-    def in_memory(self, directory: str) -> bool: ...
-    def accept(self, query: int, refs: Iterable[PartitionRef]) -> None: ...
-    def drop_stage(self, query: int, stage: int) -> None: ...
-    def drop_attempt(self, directory: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class QueryEvent:
-    """Progress for people: `what` is stage_started, task_started, task_done, task_retried, chunk or replanned."""
-
-    what: str
-    stage: int
-    task: int = 0
-    done: int = 0
-    total: int = 0
-    rows: int | None = None
-    detail: str = ""
-
-
-@dataclass
-class TaskState:
-    """One task of a stage: its attempts so far and, once done, the manifest that was accepted."""
-
-    attempts: int = 0
-    losses: int = 0
-    fetch_rounds: int = 0
-    running: TaskSpec | None = None
-    result: TaskResult | None = None
-    on_disk: bool = False
-    alone: bool = False
-
-
-@dataclass
-class StageState:
-    """A stage's tasks and whether its output has been removed because every reader was done."""
-
-    stage: Stage
-    fragment: Fragment
-    tasks: list[TaskState] = field(default_factory=list)
-    dropped: bool = False
-    announced: bool = False
-    splits: int = 0
-
-    @property
-    def complete(self) -> bool:
-        return all(t.result is not None for t in self.tasks)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What one run may vary: inline limit, deterministic mode, injected faults, hooks between stages."""
-
-    inline_cells: int = 0
-    faults: tuple[Fault, ...] = ()
-    replan: Callable[[StageGraph, Manifests, frozenset[int]], StageGraph] | None = None
-    split_stage: Callable[[StageGraph, int], StageGraph | None] | None = None
-    abort: Callable[[], None] | None = None
-    """Kills the query's running tasks (before a graph that has none of them)."""
-    on_event: Callable[[QueryEvent], None] | None = None
-    on_disk: bool = False
-    env: tuple[tuple[str, str], ...] = ()
 
 
 class Scheduler:
@@ -157,9 +88,7 @@ class Scheduler:
 
     def stage_summaries(self) -> list[tuple[Stage, list[TaskResult]]]:
         """Every stage with its accepted manifests (EXPLAIN ANALYZE)."""
-        return [
-            (s.stage, [t.result for t in s.tasks if t.result is not None]) for s in self._states.values()
-        ]
+        return [(s.stage, [t.result for t in s.tasks if t.result is not None]) for s in self._states.values()]
 
     # -- moving on
 
@@ -244,19 +173,21 @@ class Scheduler:
             partitions=out.partitions,
             keys=tuple(k.id for k in out.keys),
             compress=compress,
-            sample=stage.sample.expr.id if stage.sample is not None else None,
+            sample=key_id(stage.sample) if stage.sample is not None else None,
             ordered=stage.tasks == 1,
             bounded=stage.bounded,
             inline_cells=self._options.inline_cells if stage.tasks == 1 else 0,
         )
         if out.kind != "range":
             return base
-        from dataclasses import replace
-
         key = out.order[0]
         bounds = range_bounds(self._samples(out.bounds_from), out.partitions)
         return replace(
-            base, bounds=bounds, descending=not key.ascending, nulls_first=key.nulls_first, keys=(key.expr.id,)
+            base,
+            bounds=bounds,
+            descending=not key.ascending,
+            nulls_first=key.nulls_first,
+            keys=(key_id(key),),
         )
 
     def _samples(self, stage: int | None) -> list[Any]:
@@ -293,7 +224,14 @@ class Scheduler:
         task.result = result
         self._store.accept(self.query, result.outputs)
         done = sum(t.result is not None for t in state.tasks)
-        self._tell("task_done", spec.stage, spec.partition, done, len(state.tasks), result.rows)
+        self._tell(
+            "task_done",
+            spec.stage,
+            spec.partition,
+            done=done,
+            total=len(state.tasks),
+            rows=result.rows,
+        )
         if state.complete:
             self._stage_done(state)
         self._advance()
@@ -310,7 +248,9 @@ class Scheduler:
             self._adopt(self._options.replan(self.graph, complete, begun))
 
     def _adopt(self, graph: StageGraph) -> None:
-        """Take over a changed graph: stages that differ start afresh, new ones are added, others keep their state."""
+        """Take over a changed graph: stages that differ start afresh, new ones are added, others keep their
+        state.
+        """
         if graph is self.graph:
             return
         kept = {s.id for s in graph.stages if s.id in self._states and self._states[s.id].stage is s}
@@ -351,7 +291,8 @@ class Scheduler:
                 task.losses += 1
                 if task.losses >= MAX_ATTEMPTS:
                     self.error = WorkerLostError(
-                        f"stage {spec.stage}, partition {spec.partition} lost its worker {MAX_ATTEMPTS} times; "
+                        f"stage {spec.stage}, partition {spec.partition} lost its worker "
+                        f"{MAX_ATTEMPTS} times; "
                         f"the last time {failure.error.message}",
                         condition="TASK_FAILED",
                         hint="the task kills its process, most likely by needing too much memory",
@@ -420,25 +361,11 @@ class Scheduler:
             hint="raise sqlshell.memory_limit, or use fewer workers",
         )
 
-    def _tell(
-        self,
-        what: str,
-        stage: int,
-        task: int = 0,
-        done: int = 0,
-        total: int = 0,
-        rows: int | None = None,
-        detail: str = "",
-    ) -> None:
+    def _tell(self, what: str, stage: int, task: int = 0, **more: Any) -> None:
         if self._options.on_event is not None:
-            self._options.on_event(QueryEvent(what, stage, task, done, total, rows, detail))
+            self._options.on_event(QueryEvent(what, stage, task, **more))
 
 
-def range_bounds(samples: list[Any], partitions: int) -> tuple[Any, ...]:
-    """Ascending cut points that split the samples evenly; fewer when values repeat."""
-    ordered = sorted(samples)
-    n = len(ordered)
-    if n == 0:
-        return ()
-    cuts = [ordered[i * n // partitions] for i in range(1, partitions)]
-    return tuple(dict.fromkeys(cuts))
+def key_id(key: SortKey) -> int:
+    """The column a range exchange is cut by; the planner sees to it that the first sort key is one."""
+    return cast("Column", key.expr).id

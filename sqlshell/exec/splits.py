@@ -1,7 +1,7 @@
 """Splits of a scan, even by bytes: a 10 GB file and a thousand small ones both spread over all tasks.
 
-The files are laid end to end and the whole is cut into equal ranges. A Parquet file is cut where the ranges are;
-a file of another format belongs, whole, to the range that holds its middle. Task order is file order.
+The files are laid end to end and the whole is cut into equal ranges. A Parquet file is cut where the ranges
+are; a file of another format belongs, whole, to the range that holds its middle. Task order is file order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The stage graph: what the planner makes, the scheduler interprets and EXPLAIN STAGES prints. Plain data.
 
-A stage is one plan fragment run by `len(layout)` tasks. Fragments meet at exchanges: a stage writes its rows as
-its `output` says, and a reader takes them by `mode`:
+A stage is one plan fragment run by `len(layout)` tasks. Fragments meet at exchanges: a stage writes its
+rows as its `output` says, and a reader takes them by `mode`:
 
     partition   task i reads partition i (or the partitions its layout entry names)
     aligned     task i reads what task i of the producer wrote
@@ -14,11 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.exec.task import Split
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlshell.exec.task import Split
     from sqlshell.expr.expr import Column, SortKey
     from sqlshell.plan.logical import Plan
 
@@ -56,8 +55,8 @@ class Output:
 class TaskLayout:
     """What one task of a stage reads: splits per scan, partitions of its `partition` inputs.
 
-    `maps` narrows one input to some of its producer's tasks: (stage, those tasks), for a skewed partition that
-    several tasks share.
+    `maps` narrows one input to some of its producer's tasks: (stage, those tasks), for a skewed partition
+    that several tasks share.
     """
 
     splits: tuple[tuple[Split, ...] | None, ...] = ()

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Split:
     """A piece of one file of a scan: `file` indexes `Source.files` (or `MemorySource.paths`).
 
-    `start` and `end` are byte offsets into the file, `end` None for its end. A Parquet row group belongs to the
-    split that holds the middle byte of the row group; other formats are only ever split into whole files.
+    `start` and `end` are byte offsets into the file, `end` None for its end. A Parquet row group belongs to
+    the split that holds the middle byte of the row group; other formats are only ever split into whole
+    files.
     """
 
     file: int
@@ -37,10 +38,10 @@ class Split:
 class TaskInput:
     """What one task reads.
 
-    `splits[i]` belongs to the i-th Scan met by `plan.walk()` (parents first, left to right); None is every file
-    of it. `splits` is empty when every scan reads everything (solo). `exchange_paths[stage]` are Arrow IPC
-    files holding this task's rows of that stage, columns `c{id}` in the stage's output order; no path means
-    no rows. A Values node is read by every task: the planner keeps it where that is right.
+    `splits[i]` belongs to the i-th Scan met by `plan.walk()` (parents first, left to right); None is every
+    file of it. `splits` is empty when every scan reads everything (solo). `exchange_paths[stage]` are Arrow
+    IPC files holding this task's rows of that stage, columns `c{id}` in the stage's output order; no path
+    means no rows. A Values node is read by every task: the planner keeps it where that is right.
     """
 
     splits: tuple[tuple[Split, ...] | None, ...] = ()
@@ -71,7 +72,9 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True)
 class PartitionRef:
-    """One file of a stage's output: rows of `task` meant for `partition`. `rows` is None where nobody counted."""
+    """One file of a stage's output: rows of `task` meant for `partition`. `rows` is None where nobody
+    counted.
+    """
 
     stage: int
     task: int
@@ -87,8 +90,8 @@ class OutputSpec:
 
     `kind`: `result` (final rows in edge form, inline when small), `hash` (file per partition of `keys`),
     `range` (file per partition of the first of `keys` cut at `bounds`), `whole` (one file). `directory`
-    belongs to this attempt alone. `bounded` says that a result surely fits in memory; `sample` names the column
-    whose values a `whole` output reports; `ordered` keeps the order of rows.
+    belongs to this attempt alone. `bounded` says that a result surely fits in memory; `sample` names the
+    column whose values a `whole` output reports; `ordered` keeps the order of rows.
     """
 
     kind: str

@@ -1,7 +1,8 @@
 """The worker process: `python -m sqlshell.exec.worker <socket fd> <lifeline fd>`.
 
-Runs one task at a time; `run_task` is the entry point every cluster shares and sets nothing global. The parent
-kills the process to cancel; the lifeline ends it when the parent dies. Bulk data never crosses the socket.
+Runs one task at a time; `run_task` is the entry point every cluster shares and sets nothing global. The
+parent kills the process to cancel; the lifeline ends it when the parent dies. Bulk data never crosses the
+socket.
 
     in   ("task", TaskSpec, payload of the fragment or None when this worker has it)
          ("call", id, function name, arguments)
@@ -20,6 +21,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -131,6 +133,11 @@ def preload() -> None:
         import_module("sqlshell.exec.output")
 
 
+def send_chunk(connection: Connection, spec: TaskSpec, ref: PartitionRef) -> None:
+    """Tell the parent of a finished piece of a result."""
+    connection.send(("chunk", spec.id, ref))
+
+
 def serve(connection: Connection) -> None:
     """Answer messages until the parent closes the socket."""
     import polars as pl
@@ -149,11 +156,10 @@ def serve(connection: Connection) -> None:
             _, spec, payload = message
             set_environment(spec.env)
             plan = fragments.get(spec.fragment, payload)
-            task_id = spec.id
-            result = run_task(spec, plan, lambda ref, i=task_id: connection.send(("chunk", i, ref)))
+            result = run_task(spec, plan, partial(send_chunk, connection, spec))
             if result.failure is None:
                 inject(spec, "after_commit")
-            connection.send(("done", task_id, result))
+            connection.send(("done", spec.id, result))
         else:
             _, call_id, name, args = message
             connection.send(("called", call_id, *call(name, args)))

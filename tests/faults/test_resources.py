@@ -32,7 +32,7 @@ from tests.faults.plans import (
 )
 
 if TYPE_CHECKING:
-    from sqlshell.exec.scheduler import QueryEvent
+    from sqlshell.exec.run_state import QueryEvent
     from sqlshell.storage.source import Source
 
 
@@ -50,7 +50,7 @@ def attempts(engine: Engine, plan: Plan) -> int:
         if event.what == "task_started":
             counts[event.stage, event.task] = counts.get((event.stage, event.task), 0) + 1
 
-    with pytest.raises(Exception):  # noqa: B017, PT011 (which one is the caller's business)
+    with pytest.raises(Exception):  # noqa: B017 (which one is the caller's business)
         engine.run(plan_stages(plan, settings()), note)
     return max(counts.values())
 
@@ -119,9 +119,7 @@ def test_f10_a_full_disk_is_a_clear_error(engine: Engine, source: Source) -> Non
 def test_f11_out_of_memory_is_planned_again(engine: Engine, source: Source) -> None:
     seen: list[str] = []
     graph = plan_stages(joined(source), settings())
-    handle = engine.run(
-        graph, lambda e: seen.append(e.what), faults=(Fault(2, 1, 0, "mid_task", "oom"),)
-    )
+    handle = engine.run(graph, lambda e: seen.append(e.what), faults=(Fault(2, 1, 0, "mid_task", "oom"),))
     assert handle.rows_inline == [(90_000, 89_999)]
     assert "replanned" in seen
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlshell.exec.engine import Engine
-    from sqlshell.exec.scheduler import QueryEvent
+    from sqlshell.exec.run_state import QueryEvent
     from sqlshell.plan.logical import Plan
     from sqlshell.storage.source import Source
 
@@ -42,7 +42,9 @@ class Log:
         return sum(e.what == "task_started" and (e.stage, e.task) == (stage, task) for e in self.events)
 
 
-def run(engine: Engine, plan: Plan, *faults: Fault, log: Log | None = None, **more: Any) -> list[tuple[Any, ...]]:
+def run(
+    engine: Engine, plan: Plan, *faults: Fault, log: Log | None = None, **more: Any
+) -> list[tuple[Any, ...]]:
     handle = engine.run(plan_stages(plan, settings()), log, faults=faults, inline_cells=10**6, **more)
     assert handle.rows_inline is not None
     return handle.rows_inline

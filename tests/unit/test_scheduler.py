@@ -17,7 +17,8 @@ from sqlshell.errors import (
     WorkerLostError,
 )
 from sqlshell.exec.cluster.base import CancelQuery, Done, Started
-from sqlshell.exec.scheduler import RunOptions, Scheduler, range_bounds
+from sqlshell.exec.run_state import RunOptions, range_bounds
+from sqlshell.exec.scheduler import Scheduler
 from sqlshell.exec.stage import Output, Stage, StageGraph, StageInput, TaskLayout
 from sqlshell.exec.task import Failure, FailureKind, PartitionRef, TaskResult
 from sqlshell.plan.logical import ONE_ROW

@@ -63,7 +63,9 @@ class Cluster(Protocol):
         ...
 
     def cancel(self, query: int) -> None:
-        """Drop the query's queued tasks and kill its running ones; returns when nothing of it runs any more."""
+        """Drop the query's queued tasks and kill its running ones; returns when nothing of it runs any
+        more.
+        """
         ...
 
     def call(self, name: str, args: tuple[Any, ...]) -> Any:

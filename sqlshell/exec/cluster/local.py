@@ -1,7 +1,7 @@
 """Worker processes on this machine: one solo slot (all cores, warm, with a warm spare) and N pool slots.
 
-One dispatcher thread receives; whoever changes the state sends, under one lock. A dead worker costs the task it
-ran and nothing else: its slot is filled again when the next task needs it. Cancel is SIGKILL.
+One dispatcher thread receives; whoever changes the state sends, under one lock. A dead worker costs the
+task it ran and nothing else: its slot is filled again when the next task needs it. Cancel is SIGKILL.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class LocalCluster:
         return value
 
     def cancel(self, query: int) -> None:
-        cancelled = TaskResult(failure=Failure(FailureKind.CANCELLED, QueryCancelled("the query was cancelled")))
+        cancelled = TaskResult(
+            failure=Failure(FailureKind.CANCELLED, QueryCancelled("the query was cancelled"))
+        )
         with self._lock:
             ended: list[Job] = []
             for queue in self._queues.values():
@@ -352,7 +354,9 @@ class LocalCluster:
         self._store.drop_worker(worker.number)
 
     def _release_buried(self) -> None:
-        """Close descriptors of dead workers; only where nobody waits on them, or a reused number would confuse."""
+        """Close descriptors of dead workers; only where nobody waits on them, or a reused number would
+        confuse.
+        """
         for worker in self._buried:
             worker.release()
         self._buried.clear()
