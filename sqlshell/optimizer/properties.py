@@ -21,26 +21,8 @@ from sqlshell.expr.expr import (
     SubqueryExpr,
     WindowCall,
 )
-from sqlshell.functions import registry
-from sqlshell.types import (
-    BOOLEAN,
-    Array,
-    Binary,
-    Boolean,
-    Date,
-    Decimal,
-    Fractional,
-    Integral,
-    Map,
-    Numeric,
-    SqlType,
-    String,
-    Struct,
-    Timestamp,
-    TimestampNtz,
-    Void,
-    as_decimal,
-)
+from sqlshell.functions import fallible, registry
+from sqlshell.types import BOOLEAN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -111,89 +93,10 @@ def _node_random(e: Any) -> bool:
 
 def _node_fallible(e: Any) -> bool:
     if isinstance(e, Cast):
-        return not e.safe and cast_can_fail(e.arg.type, e.type)
-    if isinstance(e, Call):
-        return registry.get(e.fn).fallible and not _cannot_fail(e)
-    if isinstance(e, AggCall):
-        return registry.get(e.fn).fallible
+        return not e.safe and fallible.cast_can_fail(e.arg.type, e.type)
+    if isinstance(e, Call | AggCall):
+        return fallible.call_can_fail(e)
     return isinstance(e, SubqueryExpr)
-
-
-def _cannot_fail(e: Call) -> bool:
-    """Whether the argument types or literals of a fallible function rule its errors out."""
-    if e.fn in {"+", "-", "*"}:
-        return isinstance(e.type, Fractional) or _decimal_fits(e)
-    if e.fn in {"/", "%", "div"}:
-        divisor = e.args[1]
-        nonzero = isinstance(divisor, Literal) and divisor.value not in (None, 0)
-        return nonzero and (isinstance(e.type, Fractional) or (e.fn == "/" and _decimal_fits(e)))
-    return False
-
-
-def _decimal_fits(e: Call) -> bool:
-    """Whether a decimal result type holds every exact result (it was not cut at 38 digits)."""
-    if not isinstance(e.type, Decimal):
-        return False
-    a, b = (as_decimal(x.type) for x in e.args) if len(e.args) == 2 else (None, None)
-    if a is None or b is None:
-        return False
-    whole_a, whole_b = a.precision - a.scale, b.precision - b.scale
-    if e.fn == "*":
-        whole = whole_a + whole_b
-    elif e.fn == "/":
-        whole = whole_a + b.scale
-    else:
-        whole = max(whole_a, whole_b) + 1
-    return e.type.precision - e.type.scale >= whole
-
-
-def cast_can_fail(source: SqlType, target: SqlType) -> bool:
-    """Whether an ANSI cast raises for some value of `source`."""
-    if source == target or isinstance(source, Void):
-        return False
-    match target:
-        case String():
-            return target.length is not None
-        case Binary():
-            return not isinstance(source, String | Integral)
-        case Boolean():
-            return not isinstance(source, Numeric)
-        case Fractional():
-            return not isinstance(source, Numeric | Boolean | Timestamp)
-        case Integral():
-            if isinstance(source, Integral):
-                return source.bits > target.bits
-            if isinstance(source, Timestamp):
-                return target.bits < 64
-            return not isinstance(source, Boolean)
-        case Decimal():
-            exact = as_decimal(source)
-            if exact is None:
-                return not isinstance(source, Boolean)
-            return exact.precision - exact.scale > target.precision - target.scale
-        case Date():
-            return not isinstance(source, Timestamp | TimestampNtz)
-        case Timestamp() | TimestampNtz():
-            return not isinstance(source, Date | Timestamp | TimestampNtz)
-        case Array():
-            return not isinstance(source, Array) or cast_can_fail(source.element, target.element)
-        case Map():
-            return (
-                not isinstance(source, Map)
-                or cast_can_fail(source.key, target.key)
-                or cast_can_fail(source.value, target.value)
-            )
-        case Struct():
-            return (
-                not isinstance(source, Struct)
-                or len(source.fields) != len(target.fields)
-                or any(
-                    cast_can_fail(a.type, b.type)
-                    for a, b in zip(source.fields, target.fields, strict=True)
-                )
-            )
-        case _:
-            return True
 
 
 def gives_null(e: Expr, missing: frozenset[int]) -> bool:

@@ -36,6 +36,8 @@ class Rule:
 
     name: ClassVar[str]
     needs: ClassVar[tuple[type, ...]] = ()
+    required: ClassVar[bool] = False
+    """Execution cannot do without it, so the setting does not switch it off."""
 
     def rewrite(self, plan: Plan, ctx: OptimizerContext) -> Plan:
         """An equivalent plan; `plan` itself when there is nothing to do."""
