@@ -1,8 +1,9 @@
 """Aggregates over window frames given as row ranges [lo, hi) of the sorted rows.
 
-Exact sums and counts are differences of running totals. Everything else that merges (min, max, sums of doubles,
-moments) is folded over blocks of 1, 2, 4 ... rows, which is right for any frame and loses no digits; a frame that
-starts at its partition's first row is a running aggregate. Aggregates that do not merge collect each frame's rows.
+Exact sums and counts are differences of running totals. Everything else that merges (min, max, sums of
+doubles, moments) is folded over blocks of 1, 2, 4 ... rows, which is right for any frame and loses no
+digits; a frame that starts at its partition's first row is a running aggregate. Aggregates that do not
+merge collect each frame's rows.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import polars as pl
 
 from sqlshell.errors import InternalError
 from sqlshell.exec.lower_agg import function_of
-from sqlshell.functions import aggregate, aggregate_stats
+from sqlshell.functions import aggregate, aggregate_stats, aggregate_values
 from sqlshell.types import Fractional
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ START = pl.col("__start")
 
 
 def aggregate_over_frame(
-    lf: pl.LazyFrame, view: AggView, frame: Frame, lo: pl.Expr, hi: pl.Expr, name: str
+    lf: pl.LazyFrame, view: AggView, frame: Frame, bounds: tuple[pl.Expr, pl.Expr], name: str
 ) -> pl.LazyFrame:
-    """The frame with the aggregate as column `name`."""
+    """The rows with the aggregate over [lo, hi) as column `name`."""
+    lo, hi = bounds
     row = function_of(view.call)
     methods = [_METHODS.get(s.update) for s in row.states]
     if not row.states or row.final is None or None in methods:
@@ -143,7 +145,7 @@ def _merge_moments(a: list[pl.Expr], b: list[pl.Expr]) -> list[pl.Expr]:
 
 
 def _fold(parts: dict[str, tuple[pl.Expr, Any]], lo: pl.Expr, hi: pl.Expr, combine: Any) -> pl.Expr:
-    """The state (a struct of the parts, each an expression and its dtype) of the rows [lo, hi); NULLs for none."""
+    """The state (a struct of the parts, expressions with dtypes) of the rows [lo, hi); NULLs for none."""
     packed = pl.struct(*(e.alias(n) for n, (e, _) in parts.items()), lo.alias("__lo"), hi.alias("__hi"))
     names = list(parts)
 
@@ -163,7 +165,7 @@ def _fold_rows(frame: pl.DataFrame, names: list[str], combine: Any) -> pl.Series
     result = level.clear(frame.height)
     position, left = frame["__lo"], frame["__hi"] - frame["__lo"]
     size = 1
-    longest = left.max() or 0
+    longest: Any = left.max() or 0
     while size <= longest:
         taken = left.to_frame("n").select((pl.col("n") // size) % 2 == 1).to_series()
         block = level.select(pl.all().gather(pl.when(pl.lit(taken)).then(pl.lit(position))))
@@ -218,10 +220,10 @@ _METHODS: dict[Any, Callable[[Any, pl.Expr, pl.Expr, bool], pl.Expr]] = {
     aggregate.SUM.update: _sum,
     aggregate.COUNT.update: _count,
     aggregate.COUNT_IF.update: _count_if,
-    aggregate.MIN.update: _extreme(_smallest),
-    aggregate.MAX.update: _extreme(_largest),
-    aggregate.ALL.update: _folded(_smallest),
-    aggregate.ANY.update: _folded(_largest),
+    aggregate_values.MIN.update: _extreme(_smallest),
+    aggregate_values.MAX.update: _extreme(_largest),
+    aggregate_values.ALL.update: _folded(_smallest),
+    aggregate_values.ANY.update: _folded(_largest),
     aggregate_stats.MOMENTS.update: _moments,
 }
 
@@ -230,7 +232,7 @@ _METHODS: dict[Any, Callable[[Any, pl.Expr, pl.Expr, bool], pl.Expr]] = {
 
 
 def search(*, after: bool) -> Callable[[pl.Series], pl.Series]:
-    """For structs (key, target, lo, hi): the first row of [lo, hi) whose key is not below the target, or above it.
+    """For structs (key, target, lo, hi): the first row of [lo, hi) with a key not below (above) the target.
 
     A binary search of all rows at once; keys ascend within [lo, hi).
     """

@@ -86,7 +86,7 @@ def _json_fields(k: Kernel, call: Call, names: list[str]) -> list[pl.Expr]:
     text, *fields = (k.lower(a) for a in call.args)
     packed = pl.struct([text.alias("text"), *(f.alias(n) for f, n in zip(fields, names, strict=True))])
     result = packed.map_batches(
-        _json_tuples, return_dtype=pl.Struct({n: pl.String for n in names}), is_elementwise=True
+        _json_tuples, return_dtype=pl.Struct(dict.fromkeys(names, pl.String)), is_elementwise=True
     )
     return [result.struct.field(n).alias(n) for n in names]
 
@@ -103,7 +103,7 @@ def _json_tuples(rows: pl.Series) -> pl.Series:
         found = value if isinstance(value, dict) else {}
         for name, key in zip(names, keys, strict=True):
             out[name].append(_json_text(found.get(key)))
-    return pl.DataFrame(out, schema={n: pl.String for n in names}).to_struct("s")
+    return pl.DataFrame(out, schema=dict.fromkeys(names, pl.String)).to_struct("s")
 
 
 def _json_text(value: Any) -> str | None:

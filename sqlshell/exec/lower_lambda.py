@@ -1,8 +1,8 @@
 """Lambdas over the elements of lists.
 
-A body that uses only its own parameters runs in `list.eval` / `list.filter`. Those cannot see anything else, so a
-body with outer columns or outer parameters runs over the exploded elements, each beside its row's values, and the
-results are grouped back to lists.
+A body that uses only its own parameters runs in `list.eval` / `list.filter`. Those cannot see anything
+else, so a body with outer columns or outer parameters runs over the exploded elements, each beside its
+row's values, and the results are grouped back to lists.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Window functions to Polars.
 
-Aggregates over whole partitions, where order does not matter, are `.over(partition)`. Everything else sorts the
-rows once by (partition, order) and then works with row numbers: partitions, peers and frames are index ranges
-[lo, hi) of the sorted rows, and each function is arithmetic on them or a gather (`lower_frame.py`).
+Aggregates over whole partitions, where order does not matter, are `.over(partition)`. Everything else sorts
+the rows once by (partition, order) and then works with row numbers: partitions, peers and frames are index
+ranges [lo, hi) of the sorted rows, and each function is arithmetic on them or a gather (`lower_frame.py`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def lower_window(k: Kernel, lf: pl.LazyFrame, node: Window) -> pl.LazyFrame:
     groups: dict[tuple[tuple[Expr, ...], tuple[SortKey, ...]], list[Named]] = {}
     whole: list[Named] = []
     for item in node.calls:
-        w: WindowCall = item.expr
+        w = window_call(item)
         if _order_free(w):
             whole.append(item)
         else:
@@ -56,6 +56,13 @@ def lower_window(k: Kernel, lf: pl.LazyFrame, node: Window) -> pl.LazyFrame:
     for (partition, order), items in groups.items():
         lf = _Sorted(k, lf, partition, order).run(items)
     return lf.select([f"c{c.id}" for c in node.output] or ["_"])
+
+
+def window_call(item: Named) -> WindowCall:
+    """The call of an item of Window.calls."""
+    if not isinstance(item.expr, WindowCall):
+        raise InternalError("Window holds WindowCalls only")
+    return item.expr
 
 
 def _order_free(w: WindowCall) -> bool:
@@ -70,7 +77,7 @@ def _whole_partitions(k: Kernel, lf: pl.LazyFrame, items: list[Named]) -> pl.Laz
     arguments = Arguments(k)
     results: list[pl.Expr] = []
     for item in items:
-        w: WindowCall = item.expr
+        w = window_call(item)
         view = aggregate_view(k, w.call, arguments, grouped=True)
         keys = [arguments.column(p) for p in w.partition_by]
         results.append(over(whole_aggregate(view), keys).alias(f"c{item.column.id}"))
@@ -113,7 +120,7 @@ class _Sorted:
 
     def run(self, items: list[Named]) -> pl.LazyFrame:
         """The rows with the calls' columns."""
-        calls = [(item.column, item.expr) for item in items]
+        calls = [(item.column, window_call(item)) for item in items]
         views = [aggregate_view(self.k, w.call, self.arguments, grouped=False) for _, w in calls]
         for _, w in calls:
             self._frame(w.frame)
@@ -159,7 +166,7 @@ class _Sorted:
         if bound is None:
             return START if first else END
         if frame.unit == "rows":
-            shift = bound if first else bound + 1
+            shift = int(bound) + (0 if first else 1)
             return (ROW + shift).clip(START, END)
         if isinstance(bound, Literal):
             return self._range_bound(bound, first=first)
@@ -199,7 +206,7 @@ class _Sorted:
             raise InternalError(f"no lowering for window function {w.call.fn}")
         if (w.frame.start, w.frame.end) == WHOLE:
             return lf.with_columns(over(whole_aggregate(view), [START]).alias(name))
-        return aggregate_over_frame(lf, view, w.frame, lo, hi, name)
+        return aggregate_over_frame(lf, view, w.frame, (lo, hi), name)
 
 
 def _changes(columns: list[pl.Expr], also: pl.Expr) -> pl.Expr:
@@ -317,10 +324,8 @@ def _neighbour(view: AggView) -> pl.Expr:
     if distance is None:
         return pl.lit(None, dtype=view.dtype(view.call.type))
     step = -distance if view.call.fn == "lag" else distance
-    if view.call.ignore_nulls and step != 0:
-        position = _nth_present(value, step)
-    else:
-        position = ROW + step
+    skipping = view.call.ignore_nulls and step != 0
+    position = _nth_present(value, step) if skipping else ROW + step
     valid = (position >= START) & (position < END)
     found = _at(value, position, valid)
     if len(view.args) > 2 and not (isinstance(view.call.args[2], Literal) and view.literal(2) is None):
@@ -329,7 +334,7 @@ def _neighbour(view: AggView) -> pl.Expr:
 
 
 def _nth_present(value: pl.Expr, step: int) -> pl.Expr:
-    """Row number of the |step|-th row with a value before (negative) or after this one, NULL if there is none."""
+    """Row number of the |step|-th row with a value before (negative) or after this one, else NULL."""
     present = value.is_not_null()
     before = present.cast(pl.Int64).cum_sum() - present.cast(pl.Int64)
     wanted = before + step if step < 0 else before + present.cast(pl.Int64) + step - 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError
+from sqlshell.functions.aggregate_row import aggregate_row
 from sqlshell.functions.registry import AggState, Function
 from sqlshell.types import BIGINT, DOUBLE, Array, Field, SqlType, Struct
 
@@ -18,16 +19,7 @@ if TYPE_CHECKING:
 Types = tuple[SqlType, ...]
 
 
-def _always(_: tuple[bool, ...]) -> bool:
-    return True
-
-
-def _aggregate(name: str, sig: str, doc: str, example: str, **more: Any) -> Function:
-    more.setdefault("nullable", _always)
-    return Function(name, sig, doc, example, kind="aggregate", **more)
-
-
-# --- one variable ------------------------------------------------------------------------------------------------
+# One variable
 
 _MOMENTS = Struct((Field("n", DOUBLE), Field("mean", DOUBLE), Field("m2", DOUBLE)))
 
@@ -68,7 +60,7 @@ def _variance_single(ddof: int, root: bool) -> Callable[..., Any]:
 
 
 def _variance_row(name: str, what: str, ddof: int, root: bool, result: str, *aliases: str) -> Function:
-    return _aggregate(
+    return aggregate_row(
         name,
         "double -> double",
         f"The {what} of the non-NULL values; NULL when there are too few.",
@@ -97,7 +89,7 @@ def _kurtosis(k: Any, a: Any) -> Any:
     return k.pl.when((a.count() > 0) & (m2 != 0)).then(value)
 
 
-# --- two variables -----------------------------------------------------------------------------------------------
+# Two variables
 
 _PAIR_FIELDS = ("n", "mx", "my", "cxy", "m2x", "m2y")
 _PAIR = Struct(tuple(Field(f, DOUBLE) for f in _PAIR_FIELDS))
@@ -142,7 +134,7 @@ def _pair_row(name: str, doc: str, formula: Callable[..., Any], result: str | No
     def final(k: Any, state: Any) -> Any:
         return formula(k.pl, *(state.struct.field(f) for f in _PAIR_FIELDS))
 
-    return _aggregate(
+    return aggregate_row(
         name,
         "double, double -> double",
         doc,
@@ -224,7 +216,7 @@ def _regr_count(k: Any, a: Any, b: Any) -> Any:
     return (a.is_not_null() & b.is_not_null()).sum().cast(k.pl.Int64)
 
 
-# --- percentiles -------------------------------------------------------------------------------------------------
+# Percentiles
 
 
 def _fractions(k: Any, i: int) -> tuple[float, ...] | float:
@@ -320,7 +312,7 @@ STATISTICS: tuple[Function, ...] = (
     _variance_row("stddev_pop", "population standard deviation", 0, True, "1.118033988749895"),
     _variance_row("var_samp", "sample variance", 1, False, "1.6666666666666667", "variance"),
     _variance_row("var_pop", "population variance", 0, False, "1.25"),
-    _aggregate(
+    aggregate_row(
         "skewness",
         "double -> double",
         "Skewness of the non-NULL values; NULL when they are all equal.",
@@ -328,7 +320,7 @@ STATISTICS: tuple[Function, ...] = (
         lower=_skewness,
         example_result="1.1135657469022011",
     ),
-    _aggregate(
+    aggregate_row(
         "kurtosis",
         "double -> double",
         "Excess kurtosis of the non-NULL values; NULL when they are all equal.",
@@ -337,7 +329,7 @@ STATISTICS: tuple[Function, ...] = (
         example_result="-0.7014368047529627",
     ),
     *_PAIRS,
-    _aggregate(
+    aggregate_row(
         "regr_count",
         "double, double -> bigint",
         "Number of pairs without NULLs.",
@@ -347,7 +339,7 @@ STATISTICS: tuple[Function, ...] = (
         final=lambda _, s: s.fill_null(0),
         example_result="1",
     ),
-    _aggregate(
+    aggregate_row(
         "percentile",
         "double, any, [bigint] -> fn",
         "Exact percentile with linear interpolation; an array of percentages gives an array.",
@@ -356,7 +348,7 @@ STATISTICS: tuple[Function, ...] = (
         lower=_percentile,
         example_result="3.0",
     ),
-    _aggregate(
+    aggregate_row(
         "median",
         "double -> double",
         "The 50 % percentile with linear interpolation.",
@@ -364,7 +356,7 @@ STATISTICS: tuple[Function, ...] = (
         lower=_median,
         example_result="5.0",
     ),
-    _aggregate(
+    aggregate_row(
         "percentile_cont",
         "any -> fn",
         "Percentile with linear interpolation over WITHIN GROUP (ORDER BY ...).",
@@ -373,7 +365,7 @@ STATISTICS: tuple[Function, ...] = (
         lower=_percentile_cont,
         example_result="2.5",
     ),
-    _aggregate(
+    aggregate_row(
         "percentile_disc",
         "any -> fn",
         "First value whose cumulative share reaches the percentage, over WITHIN GROUP (ORDER BY ...).",
@@ -382,7 +374,7 @@ STATISTICS: tuple[Function, ...] = (
         lower=_percentile_disc,
         example_result="0.0",
     ),
-    _aggregate(
+    aggregate_row(
         "percentile_approx",
         "T, any, [bigint] -> fn",
         "First value whose cumulative share reaches the percentage (computed exactly).",
@@ -392,7 +384,7 @@ STATISTICS: tuple[Function, ...] = (
         lower=_percentile_approx,
         example_result="[1,1,0]",
     ),
-    _aggregate(
+    aggregate_row(
         "mode",
         "T, [boolean] -> T",
         "The most frequent non-NULL value; the smallest of several.",

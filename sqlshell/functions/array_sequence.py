@@ -41,6 +41,7 @@ def _integers(k: Any, start: Any, stop: Any, *step: Any) -> Any:
         count = pl.when(wrong | (s == 0)).then(0).otherwise((b - a) // usable).fill_null(0)
         offsets = pl.int_ranges(pl.lit(0, dtype=pl.Int64), count + 1)
         values = _scaled(k, a, usable, offsets, dtype)
+        values = pl.when(b.is_not_null()).then(values)
         return k.raise_if(wrong, "ILLEGAL_SEQUENCE_BOUNDARIES", values, a, b, s)
 
     a, b = start.cast(pl.Int64), stop.cast(pl.Int64)
@@ -92,7 +93,7 @@ def _moments(k: Any, start: Any, stop: Any) -> Any:
         frame = rows.struct.unnest()
         out = []
         for a, b in frame.iter_rows():
-            out.append(None if a is None or b is None else _steps(pl, a, b, text, inner, forward))
+            out.append(None if a is None or b is None else _steps(pl, a, b, text, inner))
         return pl.Series("v", out, dtype=pl.List(inner))
 
     def build(a: Any, b: Any, values: Any) -> Any:
@@ -105,7 +106,7 @@ def _moments(k: Any, start: Any, stop: Any) -> Any:
     return let(k, build, start, stop, values)
 
 
-def _steps(pl: Any, a: Any, b: Any, text: str, dtype: Any, forward: bool) -> Any:
+def _steps(pl: Any, a: Any, b: Any, text: str, dtype: Any) -> Any:
     """a, a + step, a + 2 step ... as far as b."""
     count = 16
     amount, unit = int(text.rstrip("mousd")), text.lstrip("-0123456789")
@@ -113,7 +114,7 @@ def _steps(pl: Any, a: Any, b: Any, text: str, dtype: Any, forward: bool) -> Any
         frame = pl.select(pl.lit(a, dtype=dtype).repeat_by(count).explode().alias("a")).with_row_index("n")
         offsets = pl.concat_str((pl.col("n").cast(pl.Int64) * amount).cast(pl.String), pl.lit(unit))
         values = frame.select(pl.col("a").dt.offset_by(offsets)).to_series()
-        inside = values.filter(values <= b if forward else values >= b)
+        inside = values.filter(values <= b if amount > 0 else values >= b)
         if len(inside) < count:
             return inside
         count *= 8

@@ -1,4 +1,4 @@
-"""Table-generating functions. `exec/lower_generate.py` runs them; the rows give names, signatures and docs."""
+"""Table-generating functions. `exec/lower_generate.py` runs them; rows give names, signatures, docs."""
 
 from __future__ import annotations
 

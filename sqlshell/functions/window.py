@@ -67,14 +67,16 @@ FUNCTIONS: tuple[Function, ...] = (
     _window(
         "lag",
         "T, [int, T] -> T",
-        "Value of the row n (default 1) before this one, or the default; IGNORE NULLS counts non-NULL ones only.",
+        "Value of the row n (default 1) before this one, or the default; IGNORE NULLS counts non-NULL ones "
+        "only.",
         f"lag(x) {_OVER}",
         nullable=_always,
     ),
     _window(
         "lead",
         "T, [int, T] -> T",
-        "Value of the row n (default 1) after this one, or the default; IGNORE NULLS counts non-NULL ones only.",
+        "Value of the row n (default 1) after this one, or the default; IGNORE NULLS counts non-NULL ones "
+        "only.",
         f"lead(x) {_OVER}",
         nullable=_always,
     ),
