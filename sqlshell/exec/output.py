@@ -116,7 +116,7 @@ def write_whole(spec: TaskSpec, lf: pl.LazyFrame) -> TaskResult:
     out = spec.output
     os.makedirs(out.directory, exist_ok=True)
     path = f"{out.directory}/0.ipc"
-    sink(lf, path, compress=out.compress, ordered=out.ordered, deterministic=spec.input.deterministic)
+    sink(lf, path, compress=out.compress, ordered=True, deterministic=spec.input.deterministic)
     sample: tuple[Any, ...] = ()
     if out.sample is not None:
         sample = sample_keys(path, f"c{out.sample}")

@@ -174,7 +174,6 @@ class Scheduler:
             keys=tuple(k.id for k in out.keys),
             compress=compress,
             sample=key_id(stage.sample) if stage.sample is not None else None,
-            ordered=stage.tasks == 1,
             bounded=stage.bounded,
             inline_cells=self._options.inline_cells if stage.tasks == 1 else 0,
         )

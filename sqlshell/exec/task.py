@@ -91,7 +91,7 @@ class OutputSpec:
     `kind`: `result` (final rows in edge form, inline when small), `hash` (file per partition of `keys`),
     `range` (file per partition of the first of `keys` cut at `bounds`), `whole` (one file). `directory`
     belongs to this attempt alone. `bounded` says that a result surely fits in memory; `sample` names the
-    column whose values a `whole` output reports; `ordered` keeps the order of rows.
+    column whose values a `whole` output reports. `result` and `whole` keep the order of rows.
     """
 
     kind: str
@@ -103,7 +103,6 @@ class OutputSpec:
     descending: bool = False
     nulls_first: bool = True
     sample: int | None = None
-    ordered: bool = False
     bounded: bool = False
     inline_cells: int = 0
 
