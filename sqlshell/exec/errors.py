@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
+from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING
 
 from sqlshell.errors import (
@@ -32,6 +33,8 @@ _MARK = re.compile(
     rf"{OPEN}([A-Z0-9_.]+)@(?:(\d+)-(\d+))?((?:{SEP}[^{SEP}{CLOSE}]*)*){CLOSE}(?:' for \d+ out of \d+ values: \[(.*))?",
     re.DOTALL,
 )
+_RAISED = re.compile(r"^(?:\w+: )?([A-Z0-9_]+(?:\.[A-Z0-9_]+)*)@(\d+)-(\d+)((?:\|[^\n]*)?)$", re.MULTILINE)
+"""What a Python body inside a plan raises (`functions/common.py: failure`)."""
 _PATH = re.compile(r"""(?:path|file|'|"|`)[:= ]*((?:/|\./|\w:)[^'"`\n]+?)(?:'|"|`|\s*\(|$)""", re.MULTILINE)
 _CAST = re.compile(r"conversion from `(\w+)` to `(\w+)` failed.*?values: \[(.*?)\]", re.DOTALL)
 
@@ -48,14 +51,6 @@ _MESSAGES = {
     "CAST_OVERFLOW": (
         'The value {2} of the type "{0}" cannot be cast to "{1}" due to an overflow.',
         _TRY.format("cast"),
-    ),
-    "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION": (
-        "The value {1} cannot be represented as {0}.",
-        "cast to a wider decimal or to double, or use try_cast",
-    ),
-    "NUMERIC_VALUE_OUT_OF_RANGE.WITHOUT_SUGGESTION": (
-        "The value {1} cannot be represented as {0}.",
-        None,
     ),
     "INVALID_ARRAY_INDEX": (
         "The index {0} is out of bounds. The array has {1} elements.",
@@ -86,6 +81,9 @@ def translate(exc: BaseException, path: str | None = None) -> Error:
     found = _MARK.search(text)
     if found:
         return _marked(found)
+    raised = _RAISED.search(text)
+    if raised:
+        return _data_error(raised.group(1), raised.group(4).split("|")[1:], (int(raised.group(2)), int(raised.group(3))))
     if isinstance(exc, KeyboardInterrupt):
         return QueryCancelled("cancelled")
     return _environment(exc, text, path) or _native(text) or _bug(exc, text)
@@ -96,18 +94,34 @@ def _marked(found: re.Match[str]) -> Error:
     details = rest.split(SEP)[1:] if rest else []
     if values is not None:
         details.append(_first_value(values))
-    span = None if start is None else (int(start), int(end))
+    return _data_error(condition, details, None if start is None else (int(start), int(end)))
+
+
+def _data_error(condition: str, details: list[str], span: Span | None) -> Error:
     message, hint = _worded(condition, details)
     return DataError(message, condition=condition, span=span, hint=hint)
 
 
 def _worded(condition: str, details: list[str]) -> tuple[str, str | None]:
+    if condition.startswith("NUMERIC_VALUE_OUT_OF_RANGE") and details:
+        return _out_of_range(*details)
     template, hint = _MESSAGES.get(condition, (None, None))
     if template is None:
         return (", ".join(details) or condition.replace("_", " ").lower()), None
     if condition == "ARITHMETIC_OVERFLOW" and len(details) > 1 and details[1] in _OVERFLOW_HINTS:
         hint = _TRY.format(_OVERFLOW_HINTS[details[1]])
     return template.format(*details, *[""] * 3), hint
+
+
+def _out_of_range(target: str, scale: str = "0", value: str | None = None) -> tuple[str, str]:
+    """The message for a number with too many digits; `value` is unscaled, or any other number as text."""
+    shown = "The result"
+    if value is not None:
+        shown = f"The value {PyDecimal(value).scaleb(-int(scale)):f}" if _WHOLE.fullmatch(value) else f"The value {value}"
+    return f"{shown} cannot be represented as {target}.", "use a wider decimal or a double, or try_cast"
+
+
+_WHOLE = re.compile("-?[0-9]+")
 
 
 def _first_value(values: str) -> str:

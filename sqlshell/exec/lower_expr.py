@@ -48,9 +48,9 @@ class Kernel:
 
     pl = pl
 
-    def __init__(self, tz: str = "UTC", settings: Any = None) -> None:
-        self.tz = tz
+    def __init__(self, settings: Any = None, tz: str | None = None) -> None:
         self.settings = settings
+        self.tz: str = tz or (settings.get("spark.sql.session.timeZone") if settings else None) or "UTC"
         self.mask: pl.Expr | None = None
         """Where the value of the call being lowered is wanted; None for everywhere."""
         self._call: Call | AggCall | Cast | None = None

@@ -131,7 +131,7 @@ def _wide(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
         bad = r.is_null() & n.is_not_null() & d.is_not_null()
         if not isinstance(result, Decimal):
             return k.raise_if(bad, "ARITHMETIC_OVERFLOW", r, "long")
-        return k.raise_if(bad, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", r, _ddl(result), f"of {op}")
+        return k.raise_if(bad, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", r, _ddl(result))
 
     return k.let([a, b], lambda n, d: k.let([n, d, compute(n, d)], finish))
 

@@ -80,7 +80,7 @@ def decimal_can_overflow(op: str, a: SqlType, b: SqlType, result: Decimal) -> bo
     if not isinstance(a, Decimal) or not isinstance(b, Decimal):
         return True
     if op == "*":
-        return a.precision + b.precision > 38 or result.scale < a.scale + b.scale
+        return a.precision + b.precision > 38
     scale = max(a.scale, b.scale)
     digits = max(a.precision - a.scale, b.precision - b.scale) + scale + 1
     return digits > 38 or result.scale < scale
@@ -148,7 +148,7 @@ def cast_can_fail(source: SqlType, target: SqlType) -> bool:
     if source == target or isinstance(source, Void) or isinstance(target, Boolean) and not isinstance(source, (String, Variant)):
         return False
     if isinstance(target, String):
-        return target.length is not None and not isinstance(source, String)
+        return False
     if isinstance(source, (String, Variant)):
         return not isinstance(target, (String, Variant, Binary))
     if isinstance(target, Integral):

@@ -1,0 +1,214 @@
+"""Text to values, as Spark's ANSI casts read it.
+
+Each type has a *fast* polars cast that accepts only what Spark accepts, with the same value; what it leaves NULL
+goes to a Python reader of the whole grammar (`text_values`), which sees only those rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from sqlshell.errors import NotSupportedError
+from sqlshell.exec import text_values as tv
+from sqlshell.exec.lower_types import WALL_MICROS, dtype
+from sqlshell.types import (
+    Binary,
+    Boolean,
+    Date,
+    DayTimeInterval,
+    Decimal,
+    Fractional,
+    Integral,
+    SqlType,
+    Time,
+    Timestamp,
+    TimestampNtz,
+    Variant,
+    YearMonthInterval,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlshell.exec.lower_expr import Kernel
+
+
+def from_text(k: Kernel, e: pl.Expr, target: SqlType, safe: bool) -> pl.Expr:
+    """Text as `target`; NULL (safe) or CAST_INVALID_INPUT where it is none."""
+    if isinstance(target, Binary):
+        return e.cast(pl.Binary)
+    if isinstance(target, Variant):
+        return e
+    if isinstance(target, Decimal):
+        return _decimal(k, e, target, safe)
+    for kinds, reader in _READERS:
+        if isinstance(target, kinds):
+            fast, slow, storage = reader(k, target)
+            return _read(k, e, target, safe, fast, slow, storage)
+    raise NotSupportedError(f"a cast from string to {target} is not supported")
+
+
+def _read(
+    k: Kernel,
+    e: pl.Expr,
+    target: SqlType,
+    safe: bool,
+    fast: Callable[[pl.Expr], pl.Expr] | None,
+    slow: Callable[[str], Any],
+    storage: Any,
+) -> pl.Expr:
+    """The fast cast, the slow reader where it gives NULL, and the error where that does too."""
+    kind = dtype(target)
+
+    def first(s: pl.Expr) -> pl.Expr:
+        if fast is None:
+            return k.let([s, by_python(s, slow, storage, kind)], last)
+        return k.let([s, fast(s)], second)
+
+    def second(s: pl.Expr, quick: pl.Expr) -> pl.Expr:
+        rest = pl.when(quick.is_null()).then(s)
+        return k.let([s, pl.coalesce(quick, by_python(rest, slow, storage, kind))], last)
+
+    def last(s: pl.Expr, value: pl.Expr) -> pl.Expr:
+        return _checked(k, s, value, target, safe)
+
+    return k.let([e], first)
+
+
+def _checked(k: Kernel, s: pl.Expr, value: pl.Expr, target: SqlType, safe: bool) -> pl.Expr:
+    if safe:
+        return value
+    bad = value.is_null() & s.is_not_null()
+    shown = pl.lit("'") + pl.when(bad).then(s) + pl.lit("'")
+    return k.raise_if(bad, "CAST_INVALID_INPUT", value, "STRING", str(target).upper(), shown)
+
+
+def by_python(e: pl.Expr, f: Callable[[Any], Any], storage: Any, kind: Any) -> pl.Expr:
+    """`f` over the values that are not NULL; `storage` is the integer type `kind` is stored as, if `f` gives that."""
+
+    def run(s: pl.Series) -> pl.Series:
+        if s.null_count() == len(s):
+            return pl.Series([None] * len(s), dtype=kind)
+        values = [None if x is None else f(x) for x in s.to_list()]
+        return pl.Series(values, dtype=storage).cast(kind)
+
+    return e.map_batches(run, return_dtype=kind, is_elementwise=True)
+
+
+Reader = tuple["Callable[[pl.Expr], pl.Expr] | None", "Callable[[str], Any]", Any]
+
+
+def _boolean(k: Kernel, t: SqlType) -> Reader:
+    return None, tv.boolean, pl.Boolean
+
+
+def _integral(k: Kernel, t: Any) -> Reader:
+    kind, top = dtype(t), (1 << (t.bits - 1)) - 1
+    return (lambda s: s.cast(kind, strict=False)), (lambda x: tv.integer(x, top)), kind
+
+
+def _fractional(k: Kernel, t: SqlType) -> Reader:
+    kind = dtype(t)
+    return (lambda s: s.cast(kind, strict=False)), tv.double, kind
+
+
+def _date(k: Kernel, t: SqlType) -> Reader:
+    def fast(s: pl.Expr) -> pl.Expr:
+        # Other lengths are other forms: polars would also take signs, blanks and years of two digits.
+        return pl.when(s.str.len_bytes() == 10).then(s).str.to_date("%Y-%m-%d", strict=False)
+
+    return fast, tv.date_days, pl.Int32
+
+
+def _wall_fast(s: pl.Expr) -> pl.Expr:
+    """`yyyy-MM-dd HH:mm:ss[.ffffff]` with a blank or T, and bare dates."""
+    size = s.str.len_bytes()
+    # Polars reads second 60 as the next minute.
+    usual = pl.when((size >= 19) & (size <= 26) & (s.str.slice(17, 2) != "60")).then(s)
+    day = pl.when(size == 10).then(s).str.to_date("%Y-%m-%d", strict=False).cast(WALL_MICROS)
+    return pl.coalesce(
+        usual.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False),
+        usual.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False),
+        day,
+    )
+
+
+def _timestamp(k: Kernel, t: SqlType) -> Reader:
+    return (
+        (lambda s: k.from_wall(k.let([s], _wall_fast))),
+        (lambda x: tv.timestamp_micros(x, k.tz)),
+        pl.Int64,
+    )
+
+
+def _wall_clock(k: Kernel, t: SqlType) -> Reader:
+    return (lambda s: k.let([s], _wall_fast)), tv.wall_micros, pl.Int64
+
+
+def _time(k: Kernel, t: SqlType) -> Reader:
+    return None, tv.time_nanos, pl.Int64
+
+
+def _year_month(k: Kernel, t: Any) -> Reader:
+    return None, (lambda x: tv.year_month(x, t.start, t.end)), pl.Int32
+
+
+def _day_time(k: Kernel, t: Any) -> Reader:
+    return None, (lambda x: tv.day_time(x, t.start, t.end)), pl.Int64
+
+
+_READERS: tuple[tuple[Any, Callable[[Any, Any], Reader]], ...] = (
+    (Boolean, _boolean),
+    (Integral, _integral),
+    (Fractional, _fractional),
+    (Date, _date),
+    (Timestamp, _timestamp),
+    (TimestampNtz, _wall_clock),
+    (Time, _time),
+    (YearMonthInterval, _year_month),
+    (DayTimeInterval, _day_time),
+)
+
+
+def _decimal(k: Kernel, e: pl.Expr, t: Decimal, safe: bool) -> pl.Expr:
+    """Polars rounds halves to even: it reads only texts with no more digits after the point than the type has."""
+
+    def first(s: pl.Expr) -> pl.Expr:
+        fraction = s.str.len_bytes().cast(pl.Int64) - s.str.find(".", literal=True).cast(pl.Int64) - 1
+        plain = pl.when(fraction.fill_null(0) <= t.scale).then(s)
+        quick = plain.cast(pl.Decimal(38, t.scale), strict=False).to_physical()
+        return k.let([s, quick], second)
+
+    def second(s: pl.Expr, quick: pl.Expr) -> pl.Expr:
+        rest = pl.when(quick.is_null()).then(s)
+        read = by_python(rest, lambda x: tv.unscaled(x, t.scale), pl.Int128, pl.Int128)
+        return k.let([s, pl.coalesce(quick, read)], last)
+
+    def last(s: pl.Expr, value: pl.Expr) -> pl.Expr:
+        from sqlshell.exec.lower_cast import digits_checked
+
+        known = _checked(k, s, value, t, safe)
+        return digits_checked(k, known, 10**t.precision, t.scale, t, lambda v: v, safe)
+
+    return k.let([e], first)
+
+
+def decimal_from_double(k: Kernel, e: pl.Expr, source: SqlType, t: Decimal, safe: bool) -> pl.Expr:
+    """A double's shortest decimal digits, halves away from zero (so 2.675 is exactly that, as in Spark)."""
+    text = e.cast(pl.String)
+
+    def first(v: pl.Expr, s: pl.Expr) -> pl.Expr:
+        fine = pl.when(v.is_finite()).then(s)
+        value = _decimal(k, fine, t, safe)
+        if safe:
+            return value
+        return k.let([v, value], refused)
+
+    def refused(v: pl.Expr, value: pl.Expr) -> pl.Expr:
+        name = f"Decimal({t.precision}, {t.scale})"
+        condition = "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION"
+        return k.raise_if(v.is_not_null() & v.is_finite().not_(), condition, value, name, "0", v)
+
+    return k.let([e, text], first)
