@@ -101,7 +101,8 @@ class Binder:
 
     def _parenthesis(self, node: Any, env: Env) -> BoundQuery:
         reject_unused(
-            node, ("this", "alias", "joins", "with_", "order", "sort", "cluster", "distribute", "limit", "offset")
+            node,
+            ("this", "alias", "joins", "with_", "order", "sort", "cluster", "distribute", "limit", "offset"),
         )
         return self._ordered(self.query(node.this, env), node, env)
 

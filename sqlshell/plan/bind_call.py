@@ -47,7 +47,18 @@ BARE_SESSION_FUNCTIONS = {
     "session_user",
 }
 GROUPING_FUNCTIONS = {"grouping", "grouping_id"}
-STAR_SAFE = {"count", "struct", "array", "concat", "concat_ws", "hash", "xxhash64", "coalesce", "greatest", "least"}
+STAR_SAFE = {
+    "count",
+    "struct",
+    "array",
+    "concat",
+    "concat_ws",
+    "hash",
+    "xxhash64",
+    "coalesce",
+    "greatest",
+    "least",
+}
 """Functions that take `*` as the list of all columns."""
 
 
@@ -144,8 +155,6 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
     if name == "struct":
         return make_struct(b, node.expressions, site, span)
     args, named_args = arguments(b, node, site)
-    if name in {"date_part", "datepart", "extract"} and len(args) == 2 and isinstance(args[0], Literal):
-        return date_part(args[0], args[1], span)
     return make_call(name, args, span=span, named=named_args or None)
 
 
@@ -174,7 +183,8 @@ def arguments(b: Binder, node: Any, site: Site) -> tuple[list[Any], dict[str, Ex
 def is_star(node: Any) -> bool:
     """`*` or `t.*`."""
     return isinstance(node, exp.Star) or (
-        isinstance(node, (exp.Column, exp.Dot)) and isinstance(node.args.get("expression", node.this), exp.Star)
+        isinstance(node, (exp.Column, exp.Dot))
+        and isinstance(node.args.get("expression", node.this), exp.Star)
     )
 
 
@@ -225,9 +235,11 @@ def _allow_aggregate(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -
             hint="aggregate in a subquery first",
         )
     if not site.aggregates:
-        condition = {"WHERE": "INVALID_WHERE_CONDITION", "GROUP BY": "GROUP_BY_AGGREGATE", "QUALIFY": "QUALIFY_AGGREGATE_NOT_ALLOWED"}.get(
-            site.clause, "UNSUPPORTED_EXPR_FOR_OPERATOR"
-        )
+        condition = {
+            "WHERE": "INVALID_WHERE_CONDITION",
+            "GROUP BY": "GROUP_BY_AGGREGATE",
+            "QUALIFY": "QUALIFY_AGGREGATE_NOT_ALLOWED",
+        }.get(site.clause, "UNSUPPORTED_EXPR_FOR_OPERATOR")
         raise AnalysisError(
             f"aggregate functions are not allowed in {site.clause}: {text_of(node)}",
             condition=condition,
@@ -302,11 +314,13 @@ def sort_key(b: Binder, node: Any, site: Site) -> SortKey:
     reject_unused(node, ("this", "desc", "nulls_first"))
     ascending = not node.args.get("desc")
     nulls_first = node.args.get("nulls_first")
-    return SortKey(b.expr(node.this, site), ascending, ascending if nulls_first is None else bool(nulls_first))
+    return SortKey(
+        b.expr(node.this, site), ascending, ascending if nulls_first is None else bool(nulls_first)
+    )
 
 
 def bind_generator(b: Binder, node: Any, site: Site) -> tuple[Call, tuple[Column, ...], bool] | None:
-    """A generator call, its columns, and whether it is the `_outer` form; None when `node` is something else."""
+    """A generator call, its columns, whether it is the `_outer` form; None when `node` is something else."""
     if not isinstance(node, exp.Anonymous):
         return None
     name = node.name.lower()
@@ -356,34 +370,3 @@ def _grouping(b: Binder, node: Any, name: str, site: Site, span: Span | None) ->
         )
     args = tuple(b.expr(a, replace(site, inside="aggregate", prefer=None)) for a in node.expressions)
     return Call(name, args, TINYINT if name == "grouping" else BIGINT, False, span)
-
-
-DATE_PARTS = {
-    "year": "year", "years": "year", "y": "year", "yr": "year", "yrs": "year",
-    "yearofweek": "yearofweek",
-    "quarter": "quarter", "qtr": "quarter",
-    "month": "month", "mon": "month", "mons": "month", "months": "month",
-    "week": "weekofyear", "w": "weekofyear", "weeks": "weekofyear",
-    "day": "day", "d": "day", "days": "day",
-    "dayofweek": "dayofweek", "dow": "dayofweek",
-    "dayofweek_iso": "dow_iso", "dow_iso": "dow_iso",
-    "doy": "dayofyear",
-    "hour": "hour", "h": "hour", "hours": "hour", "hr": "hour", "hrs": "hour",
-    "minute": "minute", "m": "minute", "min": "minute", "mins": "minute", "minutes": "minute",
-    "second": "second", "s": "second", "sec": "second", "secs": "second", "seconds": "second",
-}  # fmt: skip
-
-
-def date_part(field: Literal, value: Expr, span: Span | None) -> Expr:
-    """EXTRACT(field FROM value): the function of that field; fractions of a second are kept."""
-    name = DATE_PARTS.get(str(field.value).lower())
-    if name is None:
-        raise AnalysisError(
-            f"`{field.value}` is no field of a date, time or interval",
-            condition="INVALID_EXTRACT_FIELD",
-            span=span,
-        )
-    row = registry.lookup("date_part")
-    if row is not None:
-        return make_call("date_part", [Literal(name, STRING), value], span=span)
-    return make_call(name, [value], span=span)

@@ -57,6 +57,10 @@ def bind_expr(b: Binder, node: Any, site: Site) -> Expr:
         raise b.too_deep()
     try:
         return handler(b, node, site)
+    except AnalysisError as error:
+        if error.span is None:
+            error.span = span_of(node)
+        raise
     finally:
         b.depth -= 1
 
@@ -79,12 +83,12 @@ def _not_equal(b: Binder, node: Any, site: Site) -> Expr:
     return make_call("not", [equal], span=span_of(node))
 
 
-def _flatten(node: Any, kind: type) -> list[Any]:
+def _flatten(node: Any, kind: type[Any]) -> list[Any]:
     """Operands of a chain of one associative operator, left to right, without recursion."""
     out: list[Any] = []
     stack = [node]
     while stack:
-        n = stack.pop()
+        n: Any = stack.pop()
         if type(n) is kind:
             reject_unused(n, _BINARY_ARGS)
             stack.append(n.expression)
@@ -152,7 +156,9 @@ def _between(b: Binder, node: Any, site: Site) -> Expr:
     low, high = b.expr(node.args["low"], site), b.expr(node.args["high"], site)
     span = span_of(node)
     return make_call(
-        "and", [make_call(">=", [value, low], span=span), make_call("<=", [value, high], span=span)], span=span
+        "and",
+        [make_call(">=", [value, low], span=span), make_call("<=", [value, high], span=span)],
+        span=span,
     )
 
 
@@ -241,7 +247,9 @@ def _column(b: Binder, node: Any, site: Site) -> Expr:
     reject_unused(node, ("this", "table", "db", "catalog"))
     if isinstance(node.this, exp.Star):
         raise AnalysisError(
-            f"a star cannot stand here: {text_of(node)}", condition="INVALID_USAGE_OF_STAR_OR_REGEX", span=span_of(node)
+            f"a star cannot stand here: {text_of(node)}",
+            condition="INVALID_USAGE_OF_STAR_OR_REGEX",
+            span=span_of(node),
         )
     return resolve(b, tuple(p.name for p in node.parts), site, span_of(node))
 
@@ -309,8 +317,8 @@ def _bracket(b: Binder, node: Any, site: Site) -> Expr:
 
 def _extract(b: Binder, node: Any, site: Site) -> Expr:
     reject_unused(node, ("this", "expression"))
-    field = Literal(node.this.name, STRING)
-    return bind_call.date_part(field, b.expr(node.expression, site), span_of(node))
+    field = Literal(node.this.name.lower(), STRING)
+    return make_call("date_part", [field, b.expr(node.expression, site)], span=span_of(node))
 
 
 def _tuple(b: Binder, node: Any, site: Site) -> Expr:
@@ -348,7 +356,9 @@ def _collate(b: Binder, node: Any, site: Site) -> Expr:
 
 def _alias(b: Binder, node: Any, site: Site) -> Expr:
     raise AnalysisError(
-        f"an alias cannot stand inside an expression: {text_of(node)}", condition="PARSE_SYNTAX_ERROR", span=span_of(node)
+        f"an alias cannot stand inside an expression: {text_of(node)}",
+        condition="PARSE_SYNTAX_ERROR",
+        span=span_of(node),
     )
 
 
@@ -398,15 +408,15 @@ HANDLERS: dict[type, Callable[[Any, Any, Any], Expr]] = {
     exp.Collate: _collate,
     exp.Alias: _alias,
     exp.Star: _star,
-    exp.Anonymous: lambda b, n, s: bind_call.bind_call(b, n, s),
-    exp.Filter: lambda b, n, s: bind_call.bind_wrapped(b, n, s),
-    exp.WithinGroup: lambda b, n, s: bind_call.bind_wrapped(b, n, s),
-    exp.IgnoreNulls: lambda b, n, s: bind_call.bind_wrapped(b, n, s),
-    exp.RespectNulls: lambda b, n, s: bind_call.bind_wrapped(b, n, s),
-    exp.Window: lambda b, n, s: bind_window.bind_window(b, n, s),
-    exp.Subquery: lambda b, n, s: bind_subquery.bind_scalar(b, n, s),
-    exp.Select: lambda b, n, s: bind_subquery.bind_scalar(b, n, s),
-    exp.Exists: lambda b, n, s: bind_subquery.bind_exists(b, n, s),
+    exp.Anonymous: bind_call.bind_call,
+    exp.Filter: bind_call.bind_wrapped,
+    exp.WithinGroup: bind_call.bind_wrapped,
+    exp.IgnoreNulls: bind_call.bind_wrapped,
+    exp.RespectNulls: bind_call.bind_wrapped,
+    exp.Window: bind_window.bind_window,
+    exp.Subquery: bind_subquery.bind_scalar,
+    exp.Select: bind_subquery.bind_scalar,
+    exp.Exists: bind_subquery.bind_exists,
     exp.CurrentDate: lambda b, n, s: bind_call.session_node(b, n, "current_date"),
     exp.CurrentTimestamp: lambda b, n, s: bind_call.session_node(b, n, "current_timestamp"),
     exp.CurrentUser: lambda b, n, s: bind_call.session_node(b, n, "current_user"),

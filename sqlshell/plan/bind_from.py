@@ -108,7 +108,9 @@ def _is_query(node: Any) -> bool:
     inner = node.this
     if any(node.args.get(k) is not None for k in ("with_", "order", "limit", "offset")):
         return True
-    return isinstance(inner, exp.Subquery) and _is_query(inner) or isinstance(inner, (exp.Select, exp.SetOperation))
+    return (isinstance(inner, exp.Subquery) and _is_query(inner)) or isinstance(
+        inner, (exp.Select, exp.SetOperation)
+    )
 
 
 def _aliased(inner: Bound, node: Any) -> Bound:
@@ -202,7 +204,7 @@ def _join(b: Binder, left: Bound, node: Any, env: Env, broadcast: frozenset[str]
     right = _relation(b, item, env, left)
     using = _using(node, left, right)
     if using is not None:
-        return _join_using(b, left, right, kind, using, _hint(left, right, broadcast))
+        return _join_using(left, right, kind, using, _hint(left, right, broadcast))
     condition = _on(b, node, left, right, env)
     if condition is None and kind == "inner":
         kind = "cross"
@@ -267,22 +269,20 @@ def _using_column(side: Bound, name: str, which: str) -> Entry:
     return hits[0]
 
 
-def _join_using(
-    b: Binder, left: Bound, right: Bound, kind: str, names: list[str], hint: str | None
-) -> Bound:
+def _join_using(left: Bound, right: Bound, kind: str, names: list[str], hint: str | None) -> Bound:
     """A join whose equal columns appear once, first; the twin of each needs its table's name."""
     pairs = [(_using_column(left, n, "left"), _using_column(right, n, "right")) for n in names]
-    equal = [make_call("=", [l.column, r.column]) for l, r in pairs]
+    equal = [make_call("=", [one.column, two.column]) for one, two in pairs]
     if not equal and kind == "inner":
         kind = "cross"
     join = Join(left.plan, right.plan, kind, None if kind == "cross" else conjoin(equal), hint=hint)
     if kind in {"semi", "anti"}:
-        first = [l for l, _ in pairs]
+        first = [one for one, _ in pairs]
         return Bound(join, _refresh(join, [*first, *(e for e in left.entries if e not in first)]), left.names)
-    merged_left, merged_right = {l.column.id for l, _ in pairs}, {r.column.id for _, r in pairs}
+    merged_left, merged_right = {one.column.id for one, _ in pairs}, {two.column.id for _, two in pairs}
     rest = [e for e in left.entries if e.column.id not in merged_left]
     rest += [e for e in right.entries if e.column.id not in merged_right]
-    twins = [l for l, _ in pairs], [r for _, r in pairs]
+    twins = [one for one, _ in pairs], [two for _, two in pairs]
     names_ = left.names | right.names
     if kind != "full":
         shown, hidden = twins if kind != "right" else (twins[1], twins[0])
@@ -290,11 +290,11 @@ def _join_using(
         return Bound(join, _refresh(join, entries), names_)
     by_id = {c.id: c for c in join.output}
     items = []
-    for l, r in pairs:
-        value = make_call("coalesce", [by_id[l.column.id], by_id[r.column.id]])
-        items.append(Named(fresh_column(l.name, value), value))
+    for one, two in pairs:
+        value = make_call("coalesce", [by_id[one.column.id], by_id[two.column.id]])
+        items.append(Named(fresh_column(one.name, value), value))
     plan = Project(join, (*items, *(passthrough(c) for c in join.output)))
-    merged = [Entry(l.name, i.column) for (l, _), i in zip(pairs, items, strict=True)]
+    merged = [Entry(one.name, i.column) for (one, _), i in zip(pairs, items, strict=True)]
     others = [*rest, *(replace(e, hidden=True) for e in (*twins[0], *twins[1]))]
     return Bound(plan, (*merged, *_refresh(plan, others)), names_)
 
@@ -350,4 +350,3 @@ def _lateral_view(b: Binder, left: Bound, node: Any, env: Env) -> Bound:
             span=span_of(node.this),
         )
     return _generate(left, made, node.args.get("alias"), bool(node.args.get("outer")) or made[2])
-

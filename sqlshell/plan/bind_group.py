@@ -1,8 +1,8 @@
 """GROUP BY, ROLLUP, CUBE, GROUPING SETS, and replacing aggregates and keys in the expressions above.
 
-Select-list, HAVING and ORDER BY expressions are bound over FROM's columns with AggCalls in place. `Grouping.over`
-then swaps whole subexpressions equal to a grouping expression for its key column and AggCalls for aggregate
-columns; a column of FROM that is left is MISSING_AGGREGATION.
+Select-list, HAVING and ORDER BY expressions are bound over FROM's columns with AggCalls in place.
+`Grouping.over` then swaps whole subexpressions equal to a grouping expression for its key column and AggCalls
+for aggregate columns; a column of FROM that is left is MISSING_AGGREGATION.
 """
 
 from __future__ import annotations
@@ -30,7 +30,16 @@ from sqlshell.plan.bind_util import reject_unused, span_of, text_of
 from sqlshell.plan.bind_window import has_window
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_to
-from sqlshell.plan.logical import Aggregate, Expand, Named, Plan, as_nullable, fresh_column, fresh_id, passthrough
+from sqlshell.plan.logical import (
+    Aggregate,
+    Expand,
+    Named,
+    Plan,
+    as_nullable,
+    fresh_column,
+    fresh_id,
+    passthrough,
+)
 from sqlshell.types import BIGINT, INT, TINYINT, Map
 
 if TYPE_CHECKING:
@@ -53,7 +62,7 @@ class Item:
 
 @dataclass
 class GroupBy:
-    """What the clause says: the distinct grouping expressions and, for ROLLUP and its kin, the sets of them."""
+    """What the clause says: the distinct grouping expressions and, for ROLLUP and its kin, their sets."""
 
     keys: list[Expr] = field(default_factory=list)
     sets: list[tuple[int, ...]] | None = None
@@ -230,22 +239,21 @@ def has_aggregate(e: Any) -> bool:
     return any(has_aggregate(c) for c in e.children)
 
 
-
 class Grouping:
     """Builds the Aggregate of a block while the expressions above it are rewritten."""
 
-    def __init__(self, input: Plan, group: GroupBy | None) -> None:
+    def __init__(self, source: Plan, group: GroupBy | None) -> None:
         self.grouped = group is not None
         self.group = group or GroupBy()
-        self.raw_ids = input.output_ids
+        self.raw_ids = source.output_ids
         self.aggs: dict[AggCall, Column] = {}
         self.grouping_id: Column | None = None
         self.extra_keys: list[Column] = []
         if self.group.sets is None:
-            self.input = input
+            self.input = source
             self.keys = [self._key(e) for e in self.group.keys]
         else:
-            self.input, self.keys = self._expand(input, self.group.keys, self.group.sets)
+            self.input, self.keys = self._expand(source, self.group.keys, self.group.sets)
         self.by_expr = {canonical(e): k.column for e, k in zip(self.group.keys, self.keys, strict=True)}
         self.lambdas = any(isinstance(n, Lambda) for e in self.group.keys for n in e.walk())
 
@@ -254,7 +262,9 @@ class Grouping:
             return passthrough(e)
         return Named(fresh_column("key", e), e)
 
-    def _expand(self, input: Plan, keys: list[Expr], sets: list[tuple[int, ...]]) -> tuple[Plan, list[Named]]:
+    def _expand(
+        self, source: Plan, keys: list[Expr], sets: list[tuple[int, ...]]
+    ) -> tuple[Plan, list[Named]]:
         columns = [as_nullable(fresh_column(k.name if isinstance(k, Column) else "key", k)) for k in keys]
         self.grouping_id = Column(fresh_id(), "spark_grouping_id", BIGINT, False)
         self.extra_keys = [self.grouping_id]
@@ -265,10 +275,10 @@ class Grouping:
         for position, members in enumerate(sets):
             shown = [k if i in members else Literal(None, k.type) for i, k in enumerate(keys)]
             mask = sum(1 << (len(keys) - 1 - i) for i in range(len(keys)) if i not in members)
-            row = [*input.output, *shown, long(mask)]
+            row = [*source.output, *shown, long(mask)]
             projections.append(tuple([*row, Literal(position, INT)] if repeated else row))
-        out = (*input.output, *columns, *self.extra_keys)
-        return Expand(input, out, tuple(projections)), [passthrough(c) for c in columns]
+        out = (*source.output, *columns, *self.extra_keys)
+        return Expand(source, out, tuple(projections)), [passthrough(c) for c in columns]
 
     def over(self, e: Any, node: Any) -> Any:
         """`e` in terms of the Aggregate's output."""

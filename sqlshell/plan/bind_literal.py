@@ -59,7 +59,7 @@ _FIELD_OF = {"week": "day", "millisecond": "second", "microsecond": "second"}
 
 
 def number(text: str, span: Span | None) -> Literal:
-    """`1` int, `3000000000` bigint, `1.5` decimal(2,1), `1e3` double, as Spark types them; suffixes L S Y D F BD."""
+    """`1` int, `3000000000` bigint, `1.5` decimal(2,1), `1e3` double, `1L` bigint, as Spark types them."""
     digits, suffix = split_number(text)
     if suffix in _INTEGER_SUFFIX:
         return _sized(digits, suffix, text, span)
@@ -145,7 +145,7 @@ def binary(node: Any) -> Literal:
 
 
 def fold_cast(value: Literal, to: SqlType, zone: str) -> Literal | None:
-    """A cast of a literal done here when it is plainly right; None leaves it to the engine (and its errors)."""
+    """A cast of a literal done here when plainly right; None leaves it to the engine (and its errors)."""
     v = value.value
     if v is None:
         return Literal(None, to)
@@ -191,7 +191,9 @@ def _interval_text(value: Any) -> str:
         return "-" + _interval_text(value.this)
     if isinstance(value, exp.Literal):
         return str(value.this).strip()
-    raise unsupported(value, "an interval over an expression (write make_dt_interval or value * INTERVAL '1' DAY)")
+    raise unsupported(
+        value, "an interval over an expression (write make_dt_interval or value * INTERVAL '1' DAY)"
+    )
 
 
 def _unit(name: str, node: Any) -> str:
@@ -226,7 +228,9 @@ def _sum(node: Any, parts: list[tuple[str, str]]) -> Literal:
             units = {u for _, u in parts}
             return Literal(
                 months,
-                YearMonthInterval("year" if "year" in units else "month", "month" if "month" in units else "year"),
+                YearMonthInterval(
+                    "year" if "year" in units else "month", "month" if "month" in units else "year"
+                ),
             )
         if any(u in MONTHS for _, u in parts):
             raise ParseError(

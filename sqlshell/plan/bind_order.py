@@ -25,7 +25,7 @@ MAX_INT = 2**31 - 1
 
 
 def order_items(node: Any) -> list[Any]:
-    """The sort items of a query: ORDER BY, SORT BY or CLUSTER BY (DISTRIBUTE BY promises nothing about rows)."""
+    """The sort items of a query: ORDER BY, SORT BY or CLUSTER BY (DISTRIBUTE BY promises no order)."""
     given = [k for k in ("order", "sort", "cluster") if node.args.get(k) is not None]
     if not given:
         return []
@@ -53,7 +53,11 @@ def bind_keys(
             out += [(SortKey(i.expr, *directed), i.node) for i in items]
             continue
         position = _position(target, len(items))
-        key = SortKey(items[position].expr, *_direction(node)) if position is not None else sort_key(b, node, site)
+        key = (
+            SortKey(items[position].expr, *_direction(node))
+            if position is not None
+            else sort_key(b, node, site)
+        )
         if not is_orderable(key.expr.type):
             raise AnalysisError(
                 f"values of type {key.expr.type} have no order",

@@ -1,4 +1,4 @@
-"""One SELECT block: FROM, WHERE, the select list, GROUP BY, HAVING, windows, QUALIFY, DISTINCT, ORDER BY, LIMIT.
+"""One SELECT block, from FROM to LIMIT.
 
 Every expression of the block is bound over FROM's columns first (aggregates and window calls stay inside it);
 then the plan is built bottom up, and each expression is rewritten into what the node below it produces.
@@ -20,9 +20,9 @@ from sqlshell.plan.bind_util import reject_unused, span_of, text_of
 from sqlshell.plan.bind_window import extract_windows, has_window
 from sqlshell.plan.call import make_call
 from sqlshell.plan.context import BoundQuery
-from sqlshell.plan.renew import is_deterministic
 from sqlshell.plan.logical import Aggregate, Filter, Generate, Named, Plan, Project, fresh_column, passthrough
 from sqlshell.plan.naming import output_name, shown_by
+from sqlshell.plan.renew import is_deterministic
 from sqlshell.plan.scope import ambiguous, get_field
 from sqlshell.types import STRING, VOID, Struct
 
@@ -31,10 +31,26 @@ if TYPE_CHECKING:
     from sqlshell.plan.bind import Binder
 
 HANDLED = frozenset(
-    (
-        "with_ hint distinct expressions from_ joins laterals where group having qualify windows order sort "
-        "distribute cluster limit offset"
-    ).split()
+    [
+        "with_",
+        "hint",
+        "distinct",
+        "expressions",
+        "from_",
+        "joins",
+        "laterals",
+        "where",
+        "group",
+        "having",
+        "qualify",
+        "windows",
+        "order",
+        "sort",
+        "distribute",
+        "cluster",
+        "limit",
+        "offset",
+    ]
 )
 
 
@@ -60,7 +76,9 @@ class _Select:
         self.site = Site(scope, self.env, "SELECT", windows_named=named)
         where = node.args.get("where")
         if where is not None:
-            self.plan = Filter(self.plan, b.predicate(where.this, replace(self.site, clause="WHERE"), "WHERE"))
+            self.plan = Filter(
+                self.plan, b.predicate(where.this, replace(self.site, clause="WHERE"), "WHERE")
+            )
         self._bind_items()
         group = bind_group_by(b, node.args.get("group"), self.items, replace(self.site, clause="GROUP BY"))
         having, qualify = self._bind_having(), self._bind_qualify()
@@ -72,7 +90,9 @@ class _Select:
     # Binding, all over FROM's columns
 
     def _bind_items(self) -> None:
-        site = replace(self.site, aggregates=True, windows=True, generators=True, fallback=self._lateral_alias)
+        site = replace(
+            self.site, aggregates=True, windows=True, generators=True, fallback=self._lateral_alias
+        )
         for e in self.node.expressions:
             self._bind_item(e, site)
 
@@ -145,7 +165,8 @@ class _Select:
                 span=span,
                 hint="compute it in a subquery",
             )
-        self.lateral_names.add(wanted)
+        if not any(hits[0].expr == c for _, columns, _ in self.generators for c in columns):
+            self.lateral_names.add(wanted)
         return _fields(hits[0].expr, parts[1:], span)
 
     def _output(self, parts: tuple[str, ...], span: Span | None) -> Expr | None:
@@ -169,7 +190,9 @@ class _Select:
         node = self.node.args.get("qualify")
         if node is None:
             return None
-        site = replace(self.site, clause="QUALIFY", aggregates=True, windows=True, fallback=self._lateral_alias)
+        site = replace(
+            self.site, clause="QUALIFY", aggregates=True, windows=True, fallback=self._lateral_alias
+        )
         bound = self.b.predicate(node.this, site, "QUALIFY")
         if not has_window(bound) and not any(has_window(i.expr) for i in self.items):
             raise AnalysisError(

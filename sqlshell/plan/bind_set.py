@@ -56,13 +56,13 @@ def _combine(b: Binder, node: Any, env: Env) -> BoundQuery:
         return _union(b, node, env)
     left, right = b.query(node.left, env), b.query(node.right, env)
     clause = "INTERSECT" if isinstance(node, exp.Intersect) else "EXCEPT"
-    (l, r), _ = _widened([left, right], clause, node)
+    (one, two), _ = _widened([left, right], clause, node)
     kind = "semi" if clause == "INTERSECT" else "anti"
     if node.args.get("distinct") is False:
-        l, r = _numbered(l), _numbered(r)
-        plan: Plan = _null_safe_join(l, r, kind)
+        one, two = _numbered(one), _numbered(two)
+        plan: Plan = _null_safe_join(one, two, kind)
         return BoundQuery(Project(plan, tuple(passthrough(c) for c in plan.output[:-1])), left.names)
-    return BoundQuery(_null_safe_join(distinct(l), r, kind), left.names)
+    return BoundQuery(_null_safe_join(distinct(one), two, kind), left.names)
 
 
 def _union(b: Binder, node: Any, env: Env) -> BoundQuery:
@@ -129,6 +129,5 @@ def _numbered(plan: Plan) -> Plan:
 
 
 def _null_safe_join(left: Plan, right: Plan, kind: str) -> Plan:
-    equal = [make_call("<=>", [l, r]) for l, r in zip(left.output, right.output, strict=True)]
+    equal = [make_call("<=>", pair) for pair in zip(left.output, right.output, strict=True)]
     return Join(left, right, kind, conjoin(equal))
-

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sqlshell.plan.context import BoundQuery
     from sqlshell.plan.scope import Scope
 
+
 @dataclass
 class Cte:
     """A WITH item: bound once; each use after the first gets a copy with fresh ids."""

@@ -116,7 +116,7 @@ def _any(b: Binder, node: Any, op: str, query_node: Any, site: Site) -> Expr:
     query = _query(b, query_node, site)
     _one_column(query, query_node)
     column = query.plan.output[0]
-    # Over an empty set ANY is false; else it is decided by the extreme values, and NULL where a NULL could decide.
+    # Over an empty set ANY is false; else the extreme values decide it, and it is NULL where a NULL could.
     one = Literal(1, INT)
     calls = [
         make_aggregate("min", [column]),
@@ -128,7 +128,9 @@ def _any(b: Binder, node: Any, op: str, query_node: Any, site: Site) -> Expr:
     low, high, rows, filled = (a.column for a in aggs)
     span = span_of(node)
     if op == "!=":
-        compared = make_call("or", [make_call("!=", [value, low], span=span), make_call("!=", [value, high], span=span)])
+        compared = make_call(
+            "or", [make_call("!=", [value, low], span=span), make_call("!=", [value, high], span=span)]
+        )
     else:
         compared = make_call(op, [value, low if op in {">", ">="} else high], span=span)
     unknown = make_call("or", [make_call("isnull", [value]), make_call("<", [filled, rows])])
@@ -143,5 +145,3 @@ def _any(b: Binder, node: Any, op: str, query_node: Any, site: Site) -> Expr:
     )
     plan = Project(Aggregate(query.plan, (), tuple(aggs)), (named("any", answer),))
     return ScalarSubquery(plan, BOOLEAN, True, span)
-
-

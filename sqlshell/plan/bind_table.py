@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlglot import exp
 
@@ -98,7 +98,9 @@ def _source(source: Source | MemorySource, alias: Any, parts: tuple[str, ...]) -
     fields = source.schema.fields
     columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable) for f in fields)
     names = tuple(f.name for f in fields)
-    bound = bind_from.relation(BoundQuery(Scan(source, columns, names), names), alias, parts[-1] if parts else None)
+    bound = bind_from.relation(
+        BoundQuery(Scan(cast("Source", source), columns, names), names), alias, parts[-1] if parts else None
+    )
     return bound if not parts or (alias is not None and alias.name) else _qualified(bound, parts)
 
 
@@ -209,7 +211,7 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
 
         known = registry.lookup(name) is not None
         raise AnalysisError(
-            f"{name}() {'gives a value, no rows: it cannot stand in FROM' if known else 'is no known table function'}",
+            f"{name}() {'gives a value, no rows' if known else 'is not known'}: it cannot stand in FROM",
             condition="UNRESOLVABLE_TABLE_VALUED_FUNCTION",
             span=span_of(call),
             hint="table functions are range, read_files, explode, posexplode, inline, stack",
@@ -241,7 +243,9 @@ def _range(b: Binder, call: Any, site: Site) -> BoundQuery:
     start, end = (0, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
     step = numbers[2] if len(numbers) > 2 else 1
     if step == 0:
-        raise AnalysisError("the step of range() must not be 0", condition="INVALID_RANGE_STEP", span=span_of(call))
+        raise AnalysisError(
+            "the step of range() must not be 0", condition="INVALID_RANGE_STEP", span=span_of(call)
+        )
     column = Column(fresh_id(), "id", BIGINT, False)
     count = len(range(start, end, step))
     if count <= SMALL_RANGE:

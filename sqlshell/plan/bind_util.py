@@ -66,7 +66,9 @@ def reject_unused(node: Any, handled: Iterable[str]) -> None:
 
 def unsupported(node: Any, what: str | None = None) -> NotSupportedError:
     """The error for an AST node the binder has no handler for."""
-    return NotSupportedError(f"{what or type(node).__name__} is not supported: {text_of(node)}", span=span_of(node))
+    return NotSupportedError(
+        f"{what or type(node).__name__} is not supported: {text_of(node)}", span=span_of(node)
+    )
 
 
 def unresolved_column(parts: Sequence[str], candidates: Sequence[str], span: Span | None) -> AnalysisError:

@@ -1,11 +1,9 @@
-"""Window functions: specifications, named windows, Spark's default frames, and cutting them out of expressions."""
+"""Window functions: specifications, named windows, Spark's default frames, and moving them into Windows."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-from sqlglot import exp
 
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Column, Expr, Frame, Literal, SortKey, WindowCall
@@ -57,8 +55,9 @@ def bind_window(b: Binder, node: Any, site: Site) -> Expr:
 
 def _not_allowed(node: Any, site: Site) -> AnalysisError:
     if site.inside:
+        around = "an aggregate" if site.inside == "aggregate" else "another window"
         return AnalysisError(
-            f"a window function inside {'an aggregate' if site.inside == 'aggregate' else 'another window'} function",
+            f"a window function inside {around} function",
             condition="NESTED_WINDOW_FUNCTION" if site.inside == "window" else "NESTED_AGGREGATE_FUNCTION",
             span=span_of(node),
             hint="compute the inner one in a subquery",
@@ -113,12 +112,9 @@ def _frame(b: Binder, spec: Any, order: tuple[SortKey, ...], site: Site) -> Fram
     unit = str(spec.args["kind"]).lower()
     if unit not in {"rows", "range"}:
         raise unsupported(spec, f"a frame in {unit.upper()}")
-    start = _bound(b, spec.args.get("start"), spec.args.get("start_side"), unit, order, site)
-    end = (
-        _bound(b, spec.args["end"], spec.args.get("end_side"), unit, order, site)
-        if spec.args.get("end") is not None
-        else 0
-    )
+    bounds = _Bounds(b, unit, order, site)
+    start = bounds.bind(spec.args.get("start"), spec.args.get("start_side"))
+    end = bounds.bind(spec.args["end"], spec.args.get("end_side")) if spec.args.get("end") is not None else 0
     if spec.args.get("start") == "UNBOUNDED" and str(spec.args.get("start_side")).upper() == "FOLLOWING":
         raise _bad_frame(spec, "a frame cannot start at UNBOUNDED FOLLOWING")
     if str(spec.args.get("end")) == "UNBOUNDED" and str(spec.args.get("end_side")).upper() == "PRECEDING":
@@ -140,50 +136,55 @@ def _number(bound: Any) -> Any:
     return value if isinstance(value, int) else None
 
 
-def _bound(b: Binder, value: Any, side: Any, unit: str, order: tuple[SortKey, ...], site: Site) -> Any:
-    """None for unbounded, 0 for the current row, an int (rows) or a Literal (range), negative when preceding."""
-    if value is None or (isinstance(value, str) and value.upper() == "UNBOUNDED"):
-        return None
-    if isinstance(value, str) and value.upper() == "CURRENT ROW":
-        return 0
-    literal = b.constant(value, site, "a window frame")
-    preceding = str(side).upper() == "PRECEDING"
-    if unit == "rows":
+@dataclass(frozen=True)
+class _Bounds:
+    """Binds the bounds of one frame."""
+
+    b: Binder
+    unit: str
+    order: tuple[SortKey, ...]
+    site: Site
+
+    def bind(self, value: Any, side: Any) -> Any:
+        """None: unbounded, 0: the current row, else an int (rows) or Literal (range), negative before it."""
+        if value is None or (isinstance(value, str) and value.upper() == "UNBOUNDED"):
+            return None
+        if isinstance(value, str) and value.upper() == "CURRENT ROW":
+            return 0
+        literal = self.b.constant(value, self.site, "a window frame")
+        preceding = str(side).upper() == "PRECEDING"
+        if self.unit == "range":
+            offset = self._in_key_type(literal, value)
+            return Literal(-offset.value, offset.type) if preceding else offset
         if not isinstance(literal.type, Integral) or literal.value is None:
             raise _bad_frame(value, "a ROWS frame counts whole rows")
         return -literal.value if preceding else literal.value
-    return _range_bound(b, literal, preceding, order, value)
 
-
-def _range_bound(
-    b: Binder, literal: Literal, preceding: bool, order: tuple[SortKey, ...], node: Any
-) -> Literal:
-    if len(order) != 1:
-        raise AnalysisError(
-            "a RANGE frame with an offset needs exactly one ORDER BY expression",
-            condition="DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER"
-            if order
-            else "DATATYPE_MISMATCH.RANGE_FRAME_WITHOUT_ORDER",
-            span=span_of(node),
-        )
-    key = order[0].expr.type
-    if isinstance(key, Numeric) and isinstance(literal.type, Numeric):
-        cast = cast_to(literal, key)
-        literal = cast if isinstance(cast, Literal) else b.evaluate(cast)
-    elif isinstance(key, Date) and isinstance(literal.type, Integral):
-        literal = Literal(literal.value * 86_400_000_000, DayTimeInterval("day", "day"))
-    elif not (isinstance(key, (Temporal, Interval)) and isinstance(literal.type, Interval)):
+    def _in_key_type(self, literal: Literal, node: Any) -> Literal:
+        """A RANGE offset in the type of the ordering key, or an interval."""
+        if len(self.order) != 1:
+            problem = "RANGE_FRAME_MULTI_ORDER" if self.order else "RANGE_FRAME_WITHOUT_ORDER"
+            raise AnalysisError(
+                "a RANGE frame with an offset needs exactly one ORDER BY expression",
+                condition=f"DATATYPE_MISMATCH.{problem}",
+                span=span_of(node),
+            )
+        key = self.order[0].expr.type
+        if isinstance(key, Numeric) and isinstance(literal.type, Numeric):
+            made = cast_to(literal, key)
+            return made if isinstance(made, Literal) else self.b.evaluate(made)
+        if isinstance(key, Date) and isinstance(literal.type, Integral):
+            return Literal(literal.value * 86_400_000_000, DayTimeInterval("day", "day"))
+        if isinstance(key, (Temporal, Interval)) and isinstance(literal.type, Interval):
+            return literal
         raise AnalysisError(
             f"a RANGE frame cannot offset {key} by {literal.type}",
             condition="DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
             span=span_of(node),
         )
-    return Literal(-literal.value, literal.type) if preceding else literal
 
 
-def _check_frame(
-    name: str, kind: str, frame: Frame | None, order: tuple[SortKey, ...], node: Any
-) -> Frame:
+def _check_frame(name: str, kind: str, frame: Frame | None, order: tuple[SortKey, ...], node: Any) -> Frame:
     """The frame in force: ranking and offset functions have their own and need an order."""
     if kind == "window" and (name in RANKING or name in OFFSETS):
         if not order:
@@ -211,7 +212,7 @@ def _check_frame(
 
 
 def extract_windows(plan: Plan, exprs: list[Expr]) -> tuple[Plan, list[Expr]]:
-    """`exprs` with window calls replaced by columns of Window nodes put over `plan`, one per specification."""
+    """`exprs` with window calls replaced by columns of Window nodes over `plan`, one per specification."""
     columns: dict[WindowCall, Column] = {}
 
     def swap(n: Any) -> Any:
@@ -233,5 +234,3 @@ def extract_windows(plan: Plan, exprs: list[Expr]) -> tuple[Plan, list[Expr]]:
 def has_window(e: Any) -> bool:
     """Whether a window call stands anywhere in `e`."""
     return any(isinstance(n, WindowCall) for n in e.walk())
-
-

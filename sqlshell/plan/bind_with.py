@@ -12,8 +12,8 @@ from sqlshell.plan import bind_from
 from sqlshell.plan.bind_site import Cte, Env
 from sqlshell.plan.bind_subquery import cast_output
 from sqlshell.plan.bind_util import reject_unused, span_of
-from sqlshell.plan.context import BoundQuery
 from sqlshell.plan.coerce import can_cast
+from sqlshell.plan.context import BoundQuery
 from sqlshell.plan.logical import RecursiveCte, RecursiveRef, fresh_id
 from sqlshell.plan.renew import is_repeatable
 
@@ -89,7 +89,8 @@ def _bind_recursive(b: Binder, item: Any, name: str, env: Env) -> BoundQuery:
             )
     types = [c.type for c in anchor.plan.output]
     columns = tuple(
-        replace(c, id=fresh_id(), name=n, nullable=True) for c, n in zip(anchor.plan.output, names, strict=True)
+        replace(c, id=fresh_id(), name=n, nullable=True)
+        for c, n in zip(anchor.plan.output, names, strict=True)
     )
     plan = RecursiveCte(
         key,

@@ -31,8 +31,8 @@ class TableVersion:
 class ViewDefinition:
     """A view as stored: its query text is bound anew at every use.
 
-    `columns` renames the output when the view was created with a column list. `key` identifies the view in the
-    cycle guard (its full name).
+    `columns` renames the output when the view was created with a column list. `key` identifies the view in
+    the cycle guard (its full name).
     """
 
     key: str
@@ -72,7 +72,7 @@ class BindContext(Protocol):
         """The table or view called `name`; raises TABLE_OR_VIEW_NOT_FOUND with did-you-mean."""
         ...
 
-    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
+    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:  # noqa: A002
         """The files at `uri` as a source; the format is guessed when None."""
         ...
 

@@ -25,36 +25,56 @@ from sqlshell.expr.expr import (
     SortKey,
     WindowCall,
 )
-from sqlshell.plan.logical import (
-    Aggregate,
-    Apply,
-    Expand,
-    Filter,
-    Generate,
-    Join,
-    Limit,
-    Named,
-    Plan,
-    Project,
-    RecursiveCte,
-    RecursiveRef,
-    Scan,
-    Shared,
-    Sort,
-    TopN,
-    Union,
-    Values,
-    Window,
-)
 from sqlshell.types import Array, DayTimeInterval, Decimal, Map, String, Struct, YearMonthInterval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlshell.plan.context import BoundQuery
+    from sqlshell.plan.logical import (
+        Aggregate,
+        Apply,
+        Expand,
+        Filter,
+        Generate,
+        Join,
+        Limit,
+        Named,
+        Plan,
+        Project,
+        RecursiveCte,
+        RecursiveRef,
+        Scan,
+        Shared,
+        Sort,
+        TopN,
+        Union,
+        Values,
+        Window,
+    )
     from sqlshell.types import SqlType
 
-INFIX = set("+ - * / % = <=> < <= > >= & | ^ || div like ilike rlike".split())
+INFIX = {
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "=",
+    "<=>",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "&",
+    "|",
+    "^",
+    "||",
+    "div",
+    "like",
+    "ilike",
+    "rlike",
+}
 MAX_ROWS = 5
 _ID = re.compile(r"#(\d+)")
 
@@ -276,7 +296,8 @@ class _Text:
         return f"{self.expr(e.call)} OVER ({' '.join(parts)})"
 
     def frame(self, f: Frame) -> str:
-        return f"{f.unit.upper()} BETWEEN {self.bound(f.start, 'PRECEDING')} AND {self.bound(f.end, 'FOLLOWING')}"
+        start, end = self.bound(f.start, "PRECEDING"), self.bound(f.end, "FOLLOWING")
+        return f"{f.unit.upper()} BETWEEN {start} AND {end}"
 
     def bound(self, value: Any, side: str) -> str:
         if value is None:
@@ -284,10 +305,7 @@ class _Text:
         number = value.value if isinstance(value, Literal) else value
         if not isinstance(value, Literal) and number == 0:
             return "CURRENT ROW"
-        if isinstance(value, Literal):
-            size = format_value(abs(number), value.type)
-        else:
-            size = str(abs(number))
+        size = format_value(abs(number), value.type) if isinstance(value, Literal) else str(abs(number))
         return f"{size} {'PRECEDING' if number < 0 else 'FOLLOWING'}"
 
     def e_scalarsubquery(self, e: ScalarSubquery) -> str:
@@ -330,5 +348,3 @@ def format_value(value: Any, t: SqlType) -> str:
     if isinstance(value, (int, float)):
         return str(value)
     return f"{t.ddl.upper()} '{value}'"
-
-

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def renew(plan: Plan) -> Plan:
-    """`plan` with a fresh id for every column it produces, subqueries in expressions included; free columns stay."""
+    """`plan` with a fresh id for every column it produces, also in subqueries; free columns stay."""
     free = {c.id for c in plan.free_columns}
     fresh: dict[int, int] = {}
 
@@ -71,5 +71,3 @@ def _random(n: Any) -> bool:
 def _expressions(plan: Plan) -> Iterator[Any]:
     for p in plan.walk():
         yield from p.exprs
-
-

@@ -1,7 +1,7 @@
 """Names in reach of an expression: the columns of FROM, and the scopes of the queries around it.
 
-A name `a.b.c.d` is tried as in Spark: the longest qualifier first (`a.b.c` as table of column `d`), then shorter
-ones, at last `a` as a column whose field is `b`. What stands after the column are struct fields.
+A name `a.b.c.d` is tried as in Spark: the longest qualifier first (`a.b.c` as table of column `d`), then
+shorter ones, at last `a` as a column whose field is `b`. What stands after the column are struct fields.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_QUALIFIER = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """One column in reach. `qualifier` is lower case (`("db", "t")`); `hidden` ones need it (USING's twins)."""
+    """A column in reach. `qualifier` is lower case (`("db", "t")`); `hidden` ones need it (USING's twins)."""
 
     name: str
     column: Column
@@ -147,7 +147,9 @@ def get_field(value: Expr, name: str, span: Span | None) -> Expr:
     if isinstance(t, Map):
         return make_call("[]", [value, Literal(name, STRING)], span=span)
     raise AnalysisError(
-        f"cannot take field `{name}` of a value of type {t}", condition="INVALID_EXTRACT_BASE_FIELD_TYPE", span=span
+        f"cannot take field `{name}` of a value of type {t}",
+        condition="INVALID_EXTRACT_BASE_FIELD_TYPE",
+        span=span,
     )
 
 
