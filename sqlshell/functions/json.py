@@ -1,0 +1,113 @@
+"""JSON in text columns: paths, lengths, keys, and conversion from and to values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlshell.errors import AnalysisError
+from sqlshell.functions import json_text
+from sqlshell.functions.common import constant, per_distinct
+from sqlshell.functions.json_decode import decode, schema_ddl
+from sqlshell.functions.json_encode import encode
+from sqlshell.functions.registry import Function
+from sqlshell.types import STRING, Array, SqlType
+
+# What serde and Jackson read differently: single quotes, integers past 64 bits, doubled keys cannot be seen.
+_DOUBTFUL = r"'|\d{19}|^\s*[^\s{\[\"0-9tfn-]|[^\s\]}\"0-9a-z]\s*$|\}\s*\S+$"
+
+
+def _get_json_object(k: Any, text: Any, path: Any) -> Any:
+    pl = k.pl
+    if not k.is_literal(1):
+        return per_distinct(k, _extract, pl.String, text, path)
+    steps = None if k.literal(1) is None else json_text.read_path(k.literal(1))
+    if steps is None or any(kind == "fields" for kind, _ in steps):
+        return pl.lit(None, dtype=pl.String)
+    if not steps or any(kind == "all" for kind, _ in steps) or any('"' in str(s) for _, s in steps):
+        return per_distinct(k, lambda t: json_text.extract(t, steps), pl.String, text)
+    rust = "$" + "".join(f"[{s}]" if kind == "index" else f'["{s}"]' for kind, s in steps)
+
+    def run(s: Any) -> Any:
+        found = s.str.json_path_match(rust)
+        doubtful = s.str.contains(_DOUBTFUL).fill_null(value=False)
+        if not doubtful.any():
+            return found
+        again = pl.Series([json_text.extract(t, steps) for t in s.filter(doubtful)], dtype=pl.String)
+        return found.scatter(doubtful.arg_true(), again)
+
+    return text.map_batches(run, return_dtype=pl.String, is_elementwise=True)
+
+
+def _extract(text: str, path: str) -> str | None:
+    steps = json_text.read_path(path)
+    if steps is None or any(kind == "fields" for kind, _ in steps):
+        return None
+    return json_text.extract(text, steps)
+
+
+def _array_length(k: Any, text: Any) -> Any:
+    def run(text: str) -> int | None:
+        value = json_text.parse(text)
+        return len(value) if isinstance(value, list) else None
+
+    return per_distinct(k, run, k.pl.Int32, text)
+
+
+def _object_keys(k: Any, text: Any) -> Any:
+    def run(text: str) -> list[str] | None:
+        value = json_text.parse(text)
+        return list(value) if isinstance(value, dict) else None
+
+    return per_distinct(k, run, k.pl.List(k.pl.String), text)
+
+
+def _to_json(k: Any, value: Any) -> Any:
+    return encode(k, value, k.type(0))
+
+
+def _from_json(k: Any, text: Any, schema: Any) -> Any:
+    from zoneinfo import ZoneInfo
+
+    t, zone = k.call.type, ZoneInfo(k.tz)
+    return per_distinct(k, lambda s: decode(s, t, zone), k.dtype(t), text)
+
+
+def _schema_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
+    from sqlshell.types_ddl import parse_schema, parse_type
+
+    text = getattr(args[1], "value", None)
+    if not isinstance(text, str):
+        raise AnalysisError("the schema of from_json is a constant text", condition="INVALID_SCHEMA.NON_STRING_LITERAL")
+    try:
+        return parse_type(text)
+    except Exception:
+        return parse_schema(text)
+
+
+def _schema_of(k: Any, text: Any) -> Any:
+    pl = k.pl
+    sample = constant(k, 0, "sample")
+    value = None if sample is None else json_text.parse(sample)
+    if sample is None or value is json_text.MISSING:
+        return pl.lit(None, dtype=pl.String)
+    return pl.lit(schema_ddl(value))
+
+
+# fmt: off
+FUNCTIONS = (
+    Function("get_json_object", "string, string -> string", "What a JSON path leads to, as text.",
+             """get_json_object('{"a":"b"}', '$.a')""", lower=_get_json_object, nullable=lambda n: True),
+    Function("json_array_length", "string -> int", "The number of elements of the outermost JSON array.",
+             "json_array_length('[1,2,3,4]')", lower=_array_length, nullable=lambda n: True),
+    Function("json_object_keys", "string -> fn", "The keys of the outermost JSON object.",
+             """json_object_keys('{"f1":"abc","f2":{"f3":"a"}}')""", lower=_object_keys,
+             returns=lambda types, args: Array(STRING), nullable=lambda n: True),
+    Function("to_json", "struct -> string | array -> string | map -> string", "A value as JSON.",
+             "to_json(named_struct('a', 1, 'b', 2))", lower=_to_json),
+    Function("from_json", "string, string -> fn", "A JSON text as a value of a type given in DDL.",
+             """from_json('{"a":1, "b":0.8}', 'a INT, b DOUBLE')""", lower=_from_json, returns=_schema_type,
+             nullable=lambda n: True),
+    Function("schema_of_json", "string -> string", "The schema of a JSON sample in DDL.",
+             """schema_of_json('{"col":0}')""", lower=_schema_of, nullable=lambda n: True),
+)
+# fmt: on
