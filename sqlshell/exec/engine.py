@@ -11,25 +11,23 @@ import itertools
 import threading
 import time
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InterfaceError, QueryTimeout
 from sqlshell.exec import platform
-from sqlshell.exec.cluster.base import CancelQuery
 from sqlshell.exec.cluster.local import LocalCluster
 from sqlshell.exec.exchange import SessionStore
 from sqlshell.exec.memory import MemoryPlan
-from sqlshell.exec.run_state import RunOptions
-from sqlshell.exec.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from queue import SimpleQueue
     from typing import Self
 
     from sqlshell.config import Settings
     from sqlshell.exec.cluster.base import Event
     from sqlshell.exec.run_state import QueryEvent
+    from sqlshell.exec.scheduler import Scheduler
     from sqlshell.exec.stage import Stage, StageGraph
     from sqlshell.exec.task import Fault, TaskResult
 
@@ -126,7 +124,11 @@ class Engine:
         An interrupt (Ctrl-C) stops the query's workers and goes on as KeyboardInterrupt. Past `timeout`
         seconds QueryTimeout is raised. Nothing of a failed query stays behind.
         """
+        from queue import SimpleQueue
+
         from sqlshell.exec import replan
+        from sqlshell.exec.run_state import RunOptions
+        from sqlshell.exec.scheduler import Scheduler
 
         cluster = self.cluster
         query = next(self._queries)
@@ -168,6 +170,10 @@ class Engine:
 
     def cancel(self) -> None:
         """Stop every running query; each raises QueryCancelled in the thread that runs it."""
+        if not self._running:
+            return
+        from sqlshell.exec.cluster.base import CancelQuery
+
         for events in list(self._running.values()):
             events.put(CancelQuery())
 
@@ -205,6 +211,8 @@ class Engine:
 
 def _drive(scheduler: Scheduler, events: SimpleQueue[Event], timeout: float | None) -> None:
     """Feed events to the scheduler until it is finished."""
+    from queue import Empty
+
     deadline = None if timeout is None else time.monotonic() + timeout
     scheduler.start()
     while not scheduler.finished:

@@ -14,8 +14,6 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
-import shutil
 import threading
 from typing import TYPE_CHECKING
 
@@ -37,7 +35,7 @@ class SessionStore:
 
     def __init__(self, spill_dir: str | None = None, memory_budget: int | None = None) -> None:
         platform.check_supported()
-        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
         memory = platform.memory_folder()
         self._lock = threading.Lock()
         self._fds: list[int] = []
@@ -92,11 +90,11 @@ class SessionStore:
         with self._lock:
             self._used.pop((query, stage), None)
         for root in self._roots():
-            shutil.rmtree(root / f"q{query}" / f"x{stage}", ignore_errors=True)
+            platform.remove_tree(root / f"q{query}" / f"x{stage}")
 
     def drop_attempt(self, directory: str) -> None:
         """Remove what a lost or superseded attempt left."""
-        shutil.rmtree(directory, ignore_errors=True)
+        platform.remove_tree(directory)
 
     def drop_query(self, query: int) -> None:
         """Remove everything of a query."""
@@ -104,7 +102,7 @@ class SessionStore:
             for key in [k for k in self._used if k[0] == query]:
                 del self._used[key]
         for root in self._roots():
-            shutil.rmtree(root / f"q{query}", ignore_errors=True)
+            platform.remove_tree(root / f"q{query}")
 
     def worker_directory(self, number: int) -> Path:
         """A folder for a worker's spill files and error output."""
@@ -114,12 +112,12 @@ class SessionStore:
 
     def drop_worker(self, number: int) -> None:
         """Remove a dead worker's folder."""
-        shutil.rmtree(self.disk / f"w{number}", ignore_errors=True)
+        platform.remove_tree(self.disk / f"w{number}")
 
     def close(self) -> None:
         """Remove the session's folders and let go of the locks."""
         for root in self._roots():
-            shutil.rmtree(root, ignore_errors=True)
+            platform.remove_tree(root)
             with contextlib.suppress(OSError):
                 root.parent.rmdir()  # only when no other session is left
         for fd in self._fds:
@@ -145,7 +143,7 @@ def sweep(parent: Path) -> None:
             continue  # a folder being made just now has no lock yet
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(entry, ignore_errors=True)
+            platform.remove_tree(entry)
         except OSError:
             pass
         finally:
@@ -179,4 +177,4 @@ def lost_input(spec: TaskSpec) -> tuple[int, int] | None:
 
 def discard(output: OutputSpec) -> None:
     """Remove what a failed attempt has written so far."""
-    shutil.rmtree(output.directory, ignore_errors=True)
+    platform.remove_tree(output.directory)

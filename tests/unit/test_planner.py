@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from hashlib import md5
+from itertools import pairwise
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -420,7 +421,7 @@ def test_splits_cover_every_byte_once() -> None:
         pieces = sorted(covered[i])
         assert pieces[0][0] == 0
         assert pieces[-1][1] == size
-        assert all(a[1] == b[0] for a, b in zip(pieces, pieces[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(pieces))
     weights = [sum((sizes[s.file] if s.end is None else s.end) - s.start for s in t) for t in tasks]
     assert max(weights) < 1.01 * sum(sizes) / 7
     csv = assign(Source("t", "csv", SCHEMA, files), 3)

@@ -12,19 +12,16 @@ import os
 import threading
 import time
 from collections import deque
-from multiprocessing.connection import wait
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.errors import InterfaceError, OutOfMemoryError, QueryCancelled, WorkerLostError
+from sqlshell.errors import Error, InterfaceError, QueryCancelled
 from sqlshell.exec import platform
-from sqlshell.exec.cluster.base import Chunk, Done, Event, Started
 from sqlshell.exec.cluster.process import Call, Job, Worker, start_worker
-from sqlshell.exec.task import Failure, FailureKind, TaskResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlshell.exec.cluster.base import Event
     from sqlshell.exec.exchange import SessionStore
     from sqlshell.exec.memory import MemoryPlan
     from sqlshell.exec.task import TaskSpec
@@ -36,11 +33,13 @@ WATCH_EVERY = 0.5
 FALSE_STARTS = 8
 """Processes in a row that may die before they are ready; then whatever they were given fails."""
 
-OOM_TEXT = ("memory allocation of", "out of memory", "OOM", "oomkill")
-
 
 class LocalCluster:
-    """The Cluster of one session. Nothing starts before `warm()` or the first task."""
+    """The Cluster of one session. Nothing starts before `warm()` or the first task.
+
+    Modules that only running tasks need are imported when the first one runs: a statement of constants pays
+    for none of them.
+    """
 
     def __init__(self, store: SessionStore, workers: int, memory: MemoryPlan) -> None:
         self._store = store
@@ -77,6 +76,8 @@ class LocalCluster:
             self._dispatch()
 
     def call(self, name: str, args: tuple[Any, ...]) -> Any:
+        from queue import SimpleQueue
+
         reply: SimpleQueue[tuple[Any, Exception | None]] = SimpleQueue()
         with self._lock:
             self._check_open()
@@ -88,9 +89,8 @@ class LocalCluster:
         return value
 
     def cancel(self, query: int) -> None:
-        cancelled = TaskResult(
-            failure=Failure(FailureKind.CANCELLED, QueryCancelled("the query was cancelled"))
-        )
+        from sqlshell.exec.cluster.outcome import cancelled
+
         with self._lock:
             ended: list[Job] = []
             for queue in self._queues.values():
@@ -109,7 +109,7 @@ class LocalCluster:
             self._plan_spare()
             self._dispatch()
         for job in ended:
-            job.sink(Done(job.spec.id, cancelled))
+            job.sink(cancelled(job))
 
     def close(self) -> None:
         with self._lock:
@@ -120,7 +120,7 @@ class LocalCluster:
                 platform.kill(w.pid)
             deliver: list[Callable[[], None]] = []
             for w in list(self._workers):
-                deliver += self._fail(w, QueryCancelled("the session was closed"), FailureKind.CANCELLED)
+                deliver += self._fail(w, QueryCancelled("the session was closed"))
                 self._bury(w)
             calls, self._calls = self._calls, deque()
             self._wake()
@@ -153,11 +153,14 @@ class LocalCluster:
             threads = max(1, threads // self._pool_size)
         worker = start_worker(number, kind, threads, folder, self._memory.environment(kind, folder))
         self._workers.append(worker)
+        self._wake()
+        return worker
+
+    def _listen(self) -> None:
+        """Start the dispatcher, when the first message is sent."""
         if self._dispatcher is None:
             self._dispatcher = threading.Thread(target=self._receive, name="sqlshell-dispatcher", daemon=True)
             self._dispatcher.start()
-        self._wake()
-        return worker
 
     def _dispatch(self) -> None:
         """Give queued work to idle workers, starting processes for slots that have none."""
@@ -195,6 +198,9 @@ class LocalCluster:
         return self._start(kind)
 
     def _send_task(self, worker: Worker, job: Job) -> None:
+        from sqlshell.exec.cluster.base import Started
+
+        self._listen()
         fragment = job.spec.fragment
         payload = None if fragment.key in worker.known else fragment.payload
         worker.known.add(fragment.key)
@@ -205,6 +211,7 @@ class LocalCluster:
             worker.connection.send(("task", job.spec, payload))
 
     def _send_call(self, worker: Worker, call: Call) -> None:
+        self._listen()
         worker.call = call
         with contextlib.suppress(OSError):
             worker.connection.send(("call", call.id, call.name, call.args))
@@ -221,6 +228,8 @@ class LocalCluster:
             os.write(self._wake_write, b"x")
 
     def _receive(self) -> None:
+        from multiprocessing.connection import wait
+
         while True:
             with self._lock:
                 if self._closed:
@@ -266,6 +275,8 @@ class LocalCluster:
             platform.kill(worker.pid)
 
     def _read(self, worker: Worker) -> None:
+        from sqlshell.exec.cluster.base import Chunk, Done
+
         try:
             message = worker.connection.recv()
         except (EOFError, OSError):
@@ -296,13 +307,15 @@ class LocalCluster:
 
     def _lost(self, worker: Worker) -> None:
         """A worker's socket closed: blame the task it ran, free the slot."""
+        from sqlshell.exec.cluster.outcome import diagnose
+
         with self._lock:
             if worker not in self._workers:
                 return  # killed by cancel, buried already
             worker.process.wait()
-            error, kind = self._diagnose(worker)
+            error = diagnose(worker)
             if worker.ready or self._false_starts >= FALSE_STARTS:
-                deliver = self._fail(worker, error, kind)
+                deliver = self._fail(worker, error)
             else:
                 self._false_starts += 1
                 self._give_back(worker)
@@ -323,27 +336,18 @@ class LocalCluster:
             self._calls.appendleft(worker.call)
             worker.call = None
 
-    def _fail(self, worker: Worker, error: Exception, kind: FailureKind) -> list[Callable[[], None]]:
+    def _fail(self, worker: Worker, error: Error) -> list[Callable[[], None]]:
+        """Take a worker's work from it; what is returned tells whoever waits; call it without the lock."""
+        from sqlshell.exec.cluster.outcome import failed
+
         deliver: list[Callable[[], None]] = []
         if worker.job is not None:
             job, worker.job = worker.job, None
-            failed = TaskResult(failure=Failure(kind, error))  # type: ignore[arg-type]
-            deliver.append(lambda: job.sink(Done(job.spec.id, failed)))
+            deliver.append(lambda: job.sink(failed(job, error)))
         if worker.call is not None:
             call, worker.call = worker.call, None
             deliver.append(lambda: call.finish(None, error))
         return deliver
-
-    def _diagnose(self, worker: Worker) -> tuple[Exception, FailureKind]:
-        how = platform.describe_exit(worker.process.returncode)
-        output = worker.error_output()
-        if worker.killed_for == "memory" or any(t in output for t in OOM_TEXT):
-            peak = f" (it held {worker.peak >> 20} MB)" if worker.peak else ""
-            return OutOfMemoryError(f"a task ran out of memory{peak}"), FailureKind.OOM
-        said = output.strip().rpartition("\n")[2]
-        return WorkerLostError(
-            f"a worker process ended by {how}", hint=f"it said: {said}" if said else None
-        ), FailureKind.WORKER_LOST
 
     def _bury(self, worker: Worker) -> None:
         """Forget a dead or killed worker and remove what it left."""

@@ -7,8 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from sqlshell.exec import platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from multiprocessing.connection import Connection
 
     from sqlshell.exec.cluster.base import Event
     from sqlshell.exec.task import TaskSpec
@@ -23,40 +23,62 @@ if TYPE_CHECKING:
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[3])
 
 
-@dataclass(eq=False)
 class Call:
-    """A pending `call`: the dispatcher fills `reply`, the caller waits on `done`."""
+    """A pending `call`; the dispatcher hands its outcome to `finish`."""
 
-    id: int
-    name: str
-    args: tuple[Any, ...]
-    finish: Callable[[Any, Exception | None], None]
+    def __init__(
+        self, number: int, name: str, args: tuple[Any, ...], finish: Callable[[Any, Exception | None], None]
+    ) -> None:
+        self.id = number
+        self.name = name
+        self.args = args
+        self.finish = finish
 
 
-@dataclass(eq=False)
 class Job:
-    """A queued or running task."""
+    """A queued or running task and who hears of it."""
 
-    spec: TaskSpec
-    sink: Callable[[Event], None]
+    def __init__(self, spec: TaskSpec, sink: Callable[[Event], None]) -> None:
+        self.spec = spec
+        self.sink = sink
 
 
-@dataclass(eq=False)
 class Worker:
-    """A process with one socket and one lifeline; at most one job or call at a time."""
+    """A process with one socket and one lifeline; at most one job or call at a time.
 
-    number: int
-    kind: str
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    lifeline: int
-    folder: Path
-    ready: bool = False
-    job: Job | None = None
-    call: Call | None = None
-    known: set[tuple[int, int, int]] = field(default_factory=set)
-    peak: int = 0
-    killed_for: str | None = None
+    Plain class, and `connection` made late: starting a process must not wait for imports (10 ms) that only
+    talking to it needs.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        kind: str,
+        *,
+        process: subprocess.Popen[bytes],
+        end: socket.socket,
+        lifeline: int,
+        folder: Path,
+    ) -> None:
+        self.number = number
+        self.kind = kind
+        self.process = process
+        self.lifeline = lifeline
+        self.folder = folder
+        self.ready = False
+        self.job: Job | None = None
+        self.call: Call | None = None
+        self.known: set[tuple[int, int, int]] = set()
+        self.peak = 0
+        self.killed_for: str | None = None
+        self._end = end
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The message channel over the socket."""
+        from multiprocessing.connection import Connection
+
+        return Connection(self._end.detach())
 
     @property
     def idle(self) -> bool:
@@ -73,7 +95,10 @@ class Worker:
 
     def release(self) -> None:
         """Close this side's descriptors."""
-        self.connection.close()
+        if "connection" in self.__dict__:
+            self.connection.close()
+        else:
+            self._end.close()
         with contextlib.suppress(OSError):
             os.close(self.lifeline)
 
@@ -110,4 +135,4 @@ def start_worker(number: int, kind: str, threads: int, folder: Path, env: Mappin
             process_group=0,  # a terminal's Ctrl-C must not reach workers
         )
     os.close(life_read)
-    return Worker(number, kind, process, Connection(ours.detach()), life_write, folder)
+    return Worker(number, kind, process=process, end=ours, lifeline=life_write, folder=folder)
