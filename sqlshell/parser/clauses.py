@@ -1,7 +1,7 @@
 """What sqlglot reads too leniently and the tree no longer shows, checked on the rewritten tokens.
 
-The order of clauses, dangling commas, empty lists, set operations after ORDER BY, and forms that sqlglot repairs
-in silence. Each check names the clause and raises Spark's syntax error at the token.
+The order of clauses, dangling commas, empty lists, set operations after ORDER BY, and forms that sqlglot
+repairs in silence. Each check names the clause and raises Spark's syntax error at the token.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from sqlshell.errors import ParseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlglot.tokens import Token
+    from sqlglot.tokenizer_core import Token
 
 T = TokenType
 _RANK = {
-    T.FROM: 1, T.WHERE: 2, T.GROUP_BY: 3, T.HAVING: 4, T.QUALIFY: 5, T.WINDOW: 6, T.ORDER_BY: 7, T.CLUSTER_BY: 7,
-    T.DISTRIBUTE_BY: 7, T.SORT_BY: 8, T.LIMIT: 9, T.OFFSET: 10,
+    T.FROM: 1, T.WHERE: 2, T.GROUP_BY: 3, T.HAVING: 4, T.QUALIFY: 5, T.WINDOW: 6, T.ORDER_BY: 7,
+    T.CLUSTER_BY: 7, T.DISTRIBUTE_BY: 7, T.SORT_BY: 8, T.LIMIT: 9, T.OFFSET: 10,
 }  # fmt: skip
 _ORDERING = 7
 _SET_OPERATIONS = {T.UNION, T.INTERSECT, T.EXCEPT}
@@ -143,7 +143,9 @@ class _Checker:
             at = i + 2 if following in (T.ALL, T.DISTINCT, T.HINT) else i + 1
             if self.kind(at) is None or self.kind(at) in _NOT_AFTER_COMMA:
                 raise self.error(at, "the select list is empty")
-        elif kind == T.GROUP_BY and (following is None or following in _NOT_AFTER_COMMA or following == T.DISTINCT):
+        elif kind == T.GROUP_BY and (
+            following is None or following in _NOT_AFTER_COMMA or following == T.DISTINCT
+        ):
             raise self.error(i + 1, "expected grouping expressions")
         elif kind == T.IN:
             self.in_list(i)

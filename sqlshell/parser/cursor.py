@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlshell.errors import NotSupportedError
 from sqlshell.parser.tokens import upper
@@ -60,7 +60,9 @@ class Cursor:
         return syntax_error(self.token, self.text, hint)
 
     def unsupported(self, what: str) -> NotSupportedError:
-        return NotSupportedError(f"{what} is not supported", span=(self.tokens[0].start, self.tokens[-1].end + 1))
+        return NotSupportedError(
+            f"{what} is not supported", span=(self.tokens[0].start, self.tokens[-1].end + 1)
+        )
 
     def end(self) -> None:
         """Nothing may follow."""
@@ -97,12 +99,16 @@ class Cursor:
         token = self.token
         if token is None or token.token_type in _STRINGS:
             return None
-        if token.token_type != TokenType.IDENTIFIER and not (token.text[:1].isalnum() or token.text[:1] == "_"):
+        if token.token_type != TokenType.IDENTIFIER and not (
+            token.text[:1].isalnum() or token.text[:1] == "_"
+        ):
             return None
         if token.token_type == TokenType.NUMBER:
             return None
         self.at += 1
-        return token.text if token.token_type == TokenType.IDENTIFIER else self.text[token.start : token.end + 1]
+        return (
+            token.text if token.token_type == TokenType.IDENTIFIER else self.text[token.start : token.end + 1]
+        )
 
     def name(self) -> tuple[str, ...]:
         """A dotted name."""

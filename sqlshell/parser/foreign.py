@@ -15,7 +15,9 @@ from sqlglot.errors import ParseError as SqlglotParseError
 from sqlshell.errors import InterfaceError, NotSupportedError, ParseError, did_you_mean
 
 _OWN = re.compile(r"\s*(SHOW|SET|RESET|CACHE|UNCACHE|CLEAR|USE|DESCRIBE|DESC|DROP)\b", re.IGNORECASE)
-_EXPLAIN = re.compile(r"\s*EXPLAIN\b(?:\s+(?:EXTENDED|FORMATTED|CODEGEN|COST|ANALYZE|OPTIMIZER|STAGES)\b)?", re.IGNORECASE)
+_EXPLAIN = re.compile(
+    r"\s*EXPLAIN\b(?:\s+(?:EXTENDED|FORMATTED|CODEGEN|COST|ANALYZE|OPTIMIZER|STAGES)\b)?", re.IGNORECASE
+)
 
 
 def transpile(text: str, dialect: str) -> str:
@@ -33,15 +35,20 @@ def transpile(text: str, dialect: str) -> str:
         )
     except UnsupportedError as error:
         what = str(error).splitlines()[0]
-        raise NotSupportedError(f"the {dialect} statement has no Spark counterpart: {what}", span=(0, len(text))) from None
+        raise NotSupportedError(
+            f"the {dialect} statement has no Spark counterpart: {what}", span=(0, len(text))
+        ) from None
     except SqlglotParseError as error:
         details = error.errors[0] if error.errors else {}
         near = str(details.get("highlight") or "").strip()
         raise ParseError(
-            f"Syntax error at or near '{near}' (read as {dialect})", span=_span(text, details, len(head), near)
+            f"Syntax error at or near '{near}' (read as {dialect})",
+            span=_span(text, details, len(head), near),
         ) from None
     except TokenError:
-        raise ParseError(f"Syntax error: a literal cannot be read (as {dialect})", span=(0, len(text))) from None
+        raise ParseError(
+            f"Syntax error: a literal cannot be read (as {dialect})", span=(0, len(text))
+        ) from None
     if len(found) != 1:
         raise ParseError("Syntax error: one statement at a time", span=(0, len(text)))
     return f"{head} {found[0]}" if head else found[0]

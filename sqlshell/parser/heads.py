@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlglot.tokens import TokenType
-
 from sqlshell.errors import NotSupportedError, ParseError, did_you_mean
 from sqlshell.parser.cursor import Cursor
+from sqlshell.parser.dialect import words
 from sqlshell.parser.parse import is_query, parse_query, syntax_error
 from sqlshell.parser.statement import (
     CacheTable,
@@ -30,16 +29,18 @@ from sqlshell.parser.statement import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlglot.tokens import Token
+    from sqlglot.tokenizer_core import Token
+
+    from sqlshell.errors import Span
 
 _EXPLAIN_MODES = ("EXTENDED", "FORMATTED", "CODEGEN", "COST", "ANALYZE", "OPTIMIZER", "STAGES")
-_NOT_RUN = {
-    "ADD", "ALTER", "ANALYZE", "BEGIN", "CALL", "COMMENT", "COMMIT", "COPY", "DECLARE", "DELETE", "DFS", "EXECUTE",
-    "GRANT", "INSERT", "LIST", "LOAD", "LOCK", "MERGE", "MSCK", "OPTIMIZE", "REFRESH", "REPAIR", "RESTORE", "REVOKE",
-    "ROLLBACK", "START", "TRUNCATE", "UNDROP", "UNLOCK", "UPDATE", "VACUUM", "REORG", "FSCK", "CONVERT", "CLONE", "REPLACE",
-    "IMPORT", "EXPORT", "MAP", "REDUCE",
-}  # fmt: skip
-_OBJECT_WORDS = {"OR", "REPLACE", "IF", "NOT", "EXISTS"}
+_NOT_RUN = words("""
+    ADD ALTER ANALYZE BEGIN CALL CLONE COMMENT COMMIT CONVERT COPY DECLARE DELETE DFS EXECUTE EXPORT
+    FSCK GRANT IMPORT INSERT LIST LOAD LOCK MAP MERGE MSCK OPTIMIZE REDUCE REFRESH REORG REPAIR REPLACE
+    RESTORE REVOKE ROLLBACK START TRUNCATE UNDROP UNLOCK UPDATE VACUUM
+""")
+
+_SHOW_NOT_RUN = words("TBLPROPERTIES PARTITIONS TABLE MODELS RUNS GRANTS INDEXES TAGS STATS")
 
 
 def parse_head(tokens: Sequence[Token], text: str) -> Statement:
@@ -54,7 +55,8 @@ def parse_head(tokens: Sequence[Token], text: str) -> Statement:
         return parser(cursor)
     if word in _NOT_RUN:
         raise NotSupportedError(
-            f"the statement {_statement_name(cursor)} is not supported", span=(tokens[0].start, tokens[0].end + 1)
+            f"the statement {_statement_name(cursor)} is not supported",
+            span=(tokens[0].start, tokens[0].end + 1),
         )
     hint = did_you_mean(word, [*_HEADS, "SELECT", "WITH", "VALUES"], 1) if word else None
     raise syntax_error(tokens[0], text, hint)
@@ -65,7 +67,18 @@ def _statement_name(cursor: Cursor) -> str:
     words = [cursor.peek()]
     for offset in (1, 2):
         word = cursor.peek(offset)
-        following = {"TABLE", "INTO", "OVERWRITE", "VIEW", "MODEL", "FUNCTION", "SCHEMA", "DATABASE", "FROM", "CACHE"}
+        following = {
+            "TABLE",
+            "INTO",
+            "OVERWRITE",
+            "VIEW",
+            "MODEL",
+            "FUNCTION",
+            "SCHEMA",
+            "DATABASE",
+            "FROM",
+            "CACHE",
+        }
         if word not in following and word not in ("TEMPORARY", "MATERIALIZED"):
             break
         words.append(word)
@@ -100,7 +113,15 @@ def _create(c: Cursor) -> Statement:
     columns_at = c.at
     columns = c.parenthesised() if c.peek() == "(" else None
     if c.take("USING"):
-        return _create_over_files(c, name, span, temporary, replace, absent, columns)
+        if not temporary:
+            raise c.unsupported("CREATE VIEW ... USING without TEMPORARY")
+        if absent:
+            raise ParseError("CREATE TEMPORARY VIEW ... USING takes no IF NOT EXISTS", span=span)
+        using = ".".join(c.name())
+        options = c.options() if c.take("OPTIONS") else {}
+        c.end()
+        return CreateView(c.text, name, None, temporary=True, replace=replace, using=using, options=options,
+                          schema_ddl=columns, name_span=span)  # fmt: skip
     after, c.at = c.at, columns_at
     listed = _view_columns(c) if columns is not None else ()
     assert c.at == after
@@ -120,21 +141,6 @@ def _create(c: Cursor) -> Statement:
     query = _query(c)
     return CreateView(c.text, name, query, listed, temporary, replace, absent, comment=comment,
                       properties=properties, name_span=span)  # fmt: skip
-
-
-def _create_over_files(
-    c: Cursor, name: tuple[str, ...], span: tuple[int, int], temporary: bool, replace: bool, absent: bool,
-    schema: str | None,
-) -> Statement:  # fmt: skip
-    if not temporary:
-        raise c.unsupported("CREATE VIEW ... USING without TEMPORARY")
-    if absent:
-        raise ParseError("CREATE TEMPORARY VIEW ... USING takes no IF NOT EXISTS", span=span)
-    using = ".".join(c.name())
-    options = c.options() if c.take("OPTIONS") else {}
-    c.end()
-    return CreateView(c.text, name, None, temporary=True, replace=replace, using=using, options=options,
-                      schema_ddl=schema, name_span=span)  # fmt: skip
 
 
 def _view_columns(c: Cursor) -> tuple[ViewColumn, ...]:
@@ -175,11 +181,11 @@ def _show(c: Cursor) -> Statement:
     if c.peek(1) == "FUNCTIONS":
         scope = c.take_any("USER", "SYSTEM", "ALL").lower() or scope
     if c.take("CREATE", "TABLE"):
-        target, span = _target(c)
+        target, target_span = _target(c)
         if c.take("AS", "SERDE"):
             raise c.unsupported("SHOW CREATE TABLE ... AS SERDE")
         c.end()
-        return Show(c.text, "create", None, target, scope, span)
+        return Show(c.text, "create", None, target, scope, target_span)
     if c.take("CURRENT"):
         if not c.take_any("SCHEMA", "DATABASE", "NAMESPACE"):
             raise c.error(hint="expected SCHEMA")
@@ -191,12 +197,15 @@ def _show(c: Cursor) -> Statement:
              "SCHEMAS": "databases", "DATABASES": "databases", "NAMESPACES": "databases"}  # fmt: skip
     word = c.take_any(*kinds)
     if not word:
-        if c.peek() in ("TBLPROPERTIES", "PARTITIONS", "TABLE", "MODELS", "RUNS", "GRANTS", "INDEXES", "TAGS", "STATS"):
+        if c.peek() in _SHOW_NOT_RUN:
             raise c.unsupported(f"the statement SHOW {c.peek()}")
         known = [*kinds, "COLUMNS", "CREATE TABLE"]
         hint = did_you_mean(c.peek(), known, 1) if c.peek() else None
         raise c.error(hint=hint or "expected one of " + ", ".join(known))
-    schema, span = _target(c) if c.take_any("FROM", "IN") else ((), None)
+    schema: tuple[str, ...] = ()
+    span: Span | None = None
+    if c.take_any("FROM", "IN"):
+        schema, span = _target(c)
     c.take("LIKE")
     pattern = c.string()
     if pattern is None and c.token is not None:
@@ -234,7 +243,7 @@ def _describe(c: Cursor) -> Statement:
         target, span = _target(c)
         c.end()
         return Describe(c.text, "database", target, extended, target_span=span)
-    if c.take("QUERY") or is_query(c.rest()) and not _names_table(c):
+    if c.take("QUERY") or (is_query(c.rest()) and not _names_table(c)):
         return Describe(c.text, "query", query=_query(c))
     if c.peek() in ("DETAIL", "HISTORY", "MODEL", "CATALOG", "CONNECTION") and c.peek(1) not in ("", "."):
         raise c.unsupported(f"the statement DESCRIBE {c.peek()}")
@@ -270,7 +279,9 @@ def _set(c: Cursor) -> Statement:
         return SetVariable(c.text, verbose=True)
     key, equals, value = (part.strip() for part in raw.partition("="))
     if not re.fullmatch(r"`[^`]+`|[\w.:-]+", key):
-        raise syntax_error(c.token, c.text, hint="write SET key = value; put a key with other characters in backquotes")
+        raise syntax_error(
+            c.token, c.text, hint="write SET key = value; put a key with other characters in backquotes"
+        )
     return SetVariable(c.text, key.strip("`"), _unquote(value) if equals else None)
 
 

@@ -1,45 +1,72 @@
 """`parse_statement`: one statement's text to a frozen `Statement`; the only door of the parser.
 
-What the binder finds in `Query.ast` (sqlglot nodes; `E` stands for any expression):
+What the binder finds in `Query.ast` (sqlglot nodes; E stands for any expression):
 
-Functions    `f(a, b)`             Anonymous(this="f" as written, expressions=[...]); never a sqlglot function class.
-             `db.f(a)`             Dot(this=Identifier|Column, expression=Anonymous)
-             `count(*)`            args [Star]; `count(t.*)` args [Column(this=Star, table=t)]
-             `f(DISTINCT a, b)`    args [Distinct(expressions=[a, b])]
-             `f(n => e)`           args [Kwarg(this=Var, expression=e)]
-             `x -> e`, `(x, y) -> e`  Lambda(this=e, expressions=[Identifier...]); in e the parameters are Identifier
-                                   nodes; a field of one (`x.a`) is Dot(Identifier, Identifier).
-             `struct(a AS x)`      args [Alias]; an alias in another function's arguments is refused here.
-             `f(a ORDER BY b)`     args [Order(this=a, expressions=[Ordered])]
-             `f(x IGNORE NULLS)`, `f(x) IGNORE NULLS`  IgnoreNulls(this=...) around the argument or the call
-             `f(x) FILTER (WHERE p)`  Filter(this=call, expression=Where(this=p))
-             `f(x) WITHIN GROUP (ORDER BY k)`  WithinGroup(this=call, expression=Order)
-             `f(x) OVER (...)`     Window(this=..., partition_by, order, spec=WindowSpec); `OVER w`, `OVER (w ...)`: `alias`.
-             `current_date`, `user` ... without parentheses: Column; a name that resolves to no column is the function.
-             `substring(s FROM a FOR b)`, `position(a IN s)`, `overlay(...PLACING...)`: as written with commas.
-Native       Cast, TryCast, Extract(this=Var unit, expression), Trim (only `TRIM([BOTH|LEADING|TRAILING] [x] FROM s)`),
-             Case(this?, ifs=[If(this, true)], default?), Between, In(expressions | query), Like/ILike (negate arg; right
-             side Any/All of Tuple for LIKE ANY/ALL), RegexpLike, Escape(this=Like, expression), Is(expression=Null|Boolean),
-             NullSafeEQ (also IS NOT DISTINCT FROM), NullSafeNEQ (IS DISTINCT FROM), Not, Neg, And, Or, Add, Sub, Mul, Div,
-             IntDiv, Mod, DPipe, BitwiseAnd/Or/Xor/Not/LeftShift/RightShift, Bracket, Dot, Paren, Tuple, Collate,
-             Subquery, Exists(this=query), Any/All(this=Subquery).
-Literals     number: Literal(is_string=False), `this` is the text with its suffix: "1", "1.5", "1e3", "1L", "2S", "3Y",
-             "1.5BD", "2D", "3F"; `split_number` takes it apart. string: Literal(is_string=True), escapes done,
-             adjacent ones joined. HexString(this="1F"). Null, Boolean. `DATE '...'`, `TIMESTAMP[_NTZ|_LTZ] '...'`,
-             `TIME '...'`: Cast(Literal, DataType) with `meta["typed_literal"] = True`.
-             Interval(this, unit=Var|IntervalSpan|None): `1 DAY` and `'1' DAY` both have a string Literal, other values are
-             E; `'1 day 2 hours'` has no unit; `INTERVAL 1 DAY 2 HOURS` is a sum of Interval nodes.
-Types        Cast.to is a DataType: `type_ddl(node)` gives Spark DDL text.
-Columns      Column(this, table?, db?, catalog?) for 1-4 parts, deeper ones are Dot; `.parts` gives the identifiers.
-FROM         Table(this=Identifier, db, catalog, alias=TableAlias(this, columns), version=Version, sample, pivots, joins?).
-             `parquet.`p``         Table(this=Identifier quoted, db=Identifier)
-             `'path'`              Table(this=Identifier) with `meta["path"] = True` on the identifier
-             `range(10) AS r(i)`   Table(this=Anonymous, alias); VALUES: Values; (query): Subquery; LATERAL ...: Lateral
-             Select.args: "with_", "from_", "joins", "laterals" (LATERAL VIEW: Lateral(view=True, outer)), "where",
-             "group" (Group: expressions, grouping_sets, rollup, cube, all), "having", "qualify", "windows", "distinct",
-             "hint", "order", "sort", "cluster", "distribute", "limit", "offset".
-Positions    identifiers, Anonymous, literals and stars have `meta["start"]`, `meta["end"]` (inclusive);
-             `span_of(node)` spans the positions below any node, as (start, end-exclusive) into the statement's text.
+Functions
+    `f(a, b)`           Anonymous(this="f" as written, expressions=[...]); never a function class of sqlglot.
+    `db.f(a)`           Dot(this=Identifier|Column, expression=Anonymous)
+    `count(*)`          argument Star; `count(t.*)`: Column(this=Star, table=t)
+    `f(DISTINCT a, b)`  argument Distinct(expressions=[a, b])
+    `f(n => e)`         argument Kwarg(this=Var, expression=e)
+    `x -> e`            argument Lambda(this=e, expressions=[Identifier...]); also `(x, y) -> e`. In e a
+                        parameter is an Identifier, its field `x.a` is Dot(Identifier, Identifier).
+    `struct(a AS x)`    argument Alias; in any other function an alias is refused here.
+    `f(x IGNORE NULLS)`, `f(x) IGNORE NULLS`: IgnoreNulls around the argument or around the call.
+    `f(x) FILTER (WHERE p)`: Filter(this=call, expression=Where(this=p))
+    `f(x) WITHIN GROUP (ORDER BY k)`: WithinGroup(this=call, expression=Order)
+    `f(x) OVER (...)`: Window(this, partition_by, order, spec=WindowSpec); `OVER w` and `OVER (w)` have
+        `alias`.
+    `current_date`, `user` ... without parentheses: Column; where no column has that name it is the function.
+    `substring(s FROM a FOR b)`, `position(a IN s)`, `overlay(s PLACING ...)`: as written with commas.
+    `f(x) AS (a, b)` in a select list: Aliases(this, expressions=[Identifier])
+
+Native nodes
+    Cast, TryCast, Extract(this=Var, expression), Trim (only for `TRIM([BOTH|LEADING|TRAILING] [x] FROM s)`),
+    Case(this?, ifs=[If(this, true)], default?), Between, In(expressions | query), Like and ILike
+    (argument negate; the right side is Any/All of a Tuple for LIKE ANY/ALL), RegexpLike,
+    Escape(this=Like, expression), Is(expression=Null or Boolean), NullSafeEQ (also IS NOT DISTINCT FROM),
+    NullSafeNEQ (IS DISTINCT FROM), Not, Neg, And, Or, Add, Sub, Mul, Div, IntDiv, Mod, DPipe, Bitwise...,
+    Bracket, Dot, Paren, Tuple, Collate, Subquery, Exists(this=query), Any/All(this=Subquery).
+
+Literals
+    number    Literal(is_string=False), `this` is the text with its suffix: "1", "1.5", "1e3", "1L", "2S",
+              "3Y", "1.5BD", "2D", "3F"; `split_number` takes it apart. Ranges of L, S and Y are checked
+              here.
+    string    Literal(is_string=True), escapes done, adjacent ones joined. HexString(this="1F"). Null.
+              Boolean.
+    typed     `DATE '...'`, `TIMESTAMP[_NTZ|_LTZ] '...'`, `TIME '...'`: Cast(Literal, DataType) with
+              `meta["typed_literal"]`. Its value is not looked at (INVALID_TYPED_LITERAL is the binder's).
+    interval  Interval(this, unit=Var|IntervalSpan|None): `1 DAY`, `'1' DAY`, `'1 day'` all have a string
+              Literal and a unit; other values are Neg(Literal) or Paren(E); `'1 day 2 hours'` has no
+              unit; `INTERVAL 1 DAY 2 HOURS` is an Add of Interval nodes.
+    types     Cast.to is a DataType; `type_ddl(node)` is its Spark DDL text.
+
+Columns
+    Column(this, table?, db?, catalog?) has one to four parts, deeper ones are Dot; `.parts` gives the
+    identifiers.
+
+FROM
+    table          Table(this=Identifier, db, catalog, alias=TableAlias(this, columns), version=Version,
+                   sample, pivots)
+    parquet.`p`    Table(this=Identifier, db=Identifier)
+    'path'         Table(this=Identifier) with `meta["path"]` on the identifier
+    f(x)           Table(this=Anonymous, alias)
+    VALUES         Values(expressions=[Tuple...], alias); scalars arrive as Tuple of one.
+    (query) q      Subquery(this=query, alias); `(a JOIN b ON c) x`: Subquery(this=Table(joins=[Join]), alias)
+    LATERAL ...    Lateral(this=Subquery|Anonymous, alias)
+    join           Join(this, side LEFT|RIGHT|FULL, kind INNER|CROSS|SEMI|ANTI|OUTER, method NATURAL, on,
+                   using=[Identifier]); a comma is kind=CROSS; without a condition `on` is Boolean(True).
+    `VALUES ...` and `TABLE t` where a query may stand are `SELECT * FROM VALUES ...` and `SELECT * FROM t`.
+
+Select.args: with_, from_, joins, laterals (LATERAL VIEW: Lateral(view=True, outer)), where, group,
+    having, qualify, windows, distinct (Distinct without expressions), hint, order, sort, cluster,
+    distribute, limit, offset. GROUP BY: Group.expressions holds E, Rollup, Cube, GroupingSets (of E,
+    Paren, Tuple and nested ones) in order; `a WITH ROLLUP` is rollup=[Rollup()], `a GROUPING SETS (...)`
+    is grouping_sets=[...], ALL is all=True. ORDER BY: Ordered(this, desc, nulls_first); nulls_first is
+    Spark's default where not written; ALL is Var("ALL"). LIMIT ALL: Limit(expression=Var("ALL")).
+
+Positions: identifiers, Anonymous, literals and stars have `meta["start"]` and `meta["end"]` (inclusive);
+    `span_of(node)` spans the positions below any node, as (start, end-exclusive) offsets into the text.
 """
 
 from __future__ import annotations
@@ -50,19 +77,30 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 from sqlglot.errors import ParseError as SqlglotParseError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlshell.errors import NotSupportedError, ParseError
+from sqlshell.parser.calls import mark_calls
 from sqlshell.parser.clauses import check
+from sqlshell.parser.complete import complete
 from sqlshell.parser.dialect import DIALECT
+from sqlshell.parser.literals import join_literals
 from sqlshell.parser.statement import Query, Statement
-from sqlshell.parser.tokens import rewrite, tokenize, upper
+from sqlshell.parser.tokens import tokenize, upper
 from sqlshell.parser.validate import normalise, span_of, validate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["is_query", "parse_query", "parse_statement", "span_of", "split_number", "syntax_error", "type_ddl"]
+__all__ = [
+    "is_query",
+    "parse_query",
+    "parse_statement",
+    "span_of",
+    "split_number",
+    "syntax_error",
+    "type_ddl",
+]
 QUERY_STARTS = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
 OWN_DIALECTS = {"spark", "databricks", "sqlshell", ""}
 _NUMBER = re.compile(r"(.*?[0-9.])(BD|L|S|Y|D|F)?", re.IGNORECASE)
@@ -96,7 +134,7 @@ def is_query(tokens: Sequence[Token]) -> bool:
 
 def parse_query(tokens: Sequence[Token], text: str) -> Query:
     """A query from raw tokens (without a semicolon); its offsets stay those of `text`."""
-    ready = rewrite(tokens, text)
+    ready = complete(mark_calls(join_literals(tokens, text), text))
     for token in ready:
         if token.token_type == TokenType.SEMICOLON:
             raise syntax_error(token, text, hint="one statement at a time")

@@ -1,10 +1,10 @@
 """Spark's operator precedence where sqlglot has another: its tree is regrouped.
 
-sqlglot puts `& ^ | << >> ||` on one level (and `||` below `+`), `=` below `<`, and reads `a = b IN (...)` as
-`a = (b IN (...))`.
-Spark, from tight to loose: `* / % DIV`, then `+ - ||`, then `<< >>`, `&`, `^`, `|`, comparisons, and last the
-predicates IN, BETWEEN, LIKE ..., which take everything to their left. Parentheses are nodes, so a tree without
-them, read in order, is the text's sequence of operands and operators.
+sqlglot puts `& ^ | << >> ||` on one level (and `||` below `+`), `=` below `<`, and reads `a = b IN (...)`
+as `a = (b IN (...))`. Spark, from tight to loose: `* / % DIV`, then `+ - ||`, then `<< >>`, `&`, `^`,
+`|`, comparisons, and last the predicates IN, BETWEEN, LIKE ..., which take everything to their left.
+Parentheses are nodes, so a tree without them, read in order, is the text's sequence of operands and
+operators.
 """
 
 from __future__ import annotations
@@ -20,14 +20,23 @@ _LEVELS: dict[type[exp.Expr], int] = {
     exp.BitwiseAnd: 3, exp.BitwiseXor: 2, exp.BitwiseOr: 1,
     **dict.fromkeys(COMPARISONS, 0),
 }  # fmt: skip
-_SUSPECT = {exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseAnd, exp.BitwiseXor, exp.BitwiseOr, exp.DPipe}
+_SUSPECT = {
+    exp.BitwiseLeftShift,
+    exp.BitwiseRightShift,
+    exp.BitwiseAnd,
+    exp.BitwiseXor,
+    exp.BitwiseOr,
+    exp.DPipe,
+}
 
 
 def regroup(ast: exp.Query, nodes: list[exp.Expr]) -> None:
     """Changes the tree in place; `nodes` are the tree's operators of _LEVELS."""
     tops: dict[int, exp.Expr] = {}
     for node in nodes:
-        if type(node) in _SUSPECT or isinstance(node, COMPARISONS) and isinstance(node.expression, COMPARISONS):
+        if type(node) in _SUSPECT or (
+            isinstance(node, COMPARISONS) and isinstance(node.expression, COMPARISONS)
+        ):
             top = _top(node)
             tops[id(top)] = top
     for top in tops.values():

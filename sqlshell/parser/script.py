@@ -1,7 +1,7 @@
 """Scripts: text to statements, and whether a statement typed so far is complete. Needs no sqlglot.
 
-One scanner knows strings (`'`, `"`, r'..', $$ bodies), quoted names, comments (nested `/* */`) and compound blocks
-(`BEGIN ... END`, whose inner semicolons end nothing).
+One scanner knows strings (`'`, `"`, r'..', $$ bodies), quoted names, comments (nested `/* */`) and
+compound blocks (`BEGIN ... END`, whose inner semicolons end nothing).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ _LEXEME = re.compile(
     r"""(?P<space>\s+)
       | (?P<line>--[^\r\n]*)
       | (?P<block>/\*)
-      | (?P<text>[rR](?:'[^']*'|"[^"]*") | '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" | `(?:[^`]|``)*` | \$\$.*?\$\$)
+      | (?P<text>[rR](?:'[^']*'|"[^"]*") | '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*"
+              | `(?:[^`]|``)*` | \$\$.*?\$\$)
       | (?P<open>['"`]|\$\$)
       | (?P<word>\w+)
       | (?P<semicolon>;)
@@ -95,9 +96,9 @@ class _Blocks:
         if word == "BEGIN" and self._starts_statement():
             self.depth += 1
             self.pending_begin = self.depth == 1 and not self.words
-        elif self.depth and word == "CASE" and self.previous != "END":
-            self.depth += 1
-        elif self.depth and self.previous == "END" and word in _AFTER_END:
+        elif (self.depth and word == "CASE" and self.previous != "END") or (
+            self.depth and self.previous == "END" and word in _AFTER_END
+        ):
             self.depth += 1
         elif self.depth and word == "END":
             self.depth -= 1

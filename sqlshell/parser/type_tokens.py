@@ -1,23 +1,26 @@
-"""Spark's grammar of types over tokens: sqlglot takes many types that Spark does not have, and drops lengths."""
+"""Spark's grammar of types over tokens: sqlglot takes many types that Spark does not have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from sqlshell.errors import ParseError
+from sqlshell.parser.dialect import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlglot.tokens import Token
+    from sqlglot.tokenizer_core import Token
 
 T = TokenType
 _PARAMETERS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(
-        "BOOLEAN TINYINT BYTE SMALLINT SHORT INT INTEGER BIGINT LONG FLOAT REAL DOUBLE DATE TIMESTAMP TIMESTAMP_LTZ "
-        "TIMESTAMP_NTZ STRING BINARY VOID VARIANT".split(),
+        words(
+            "BOOLEAN TINYINT BYTE SMALLINT SHORT INT INTEGER BIGINT LONG FLOAT REAL DOUBLE DATE TIMESTAMP "
+            "TIMESTAMP_LTZ TIMESTAMP_NTZ STRING BINARY VOID VARIANT"
+        ),
         (0, 0),
     ),
     **dict.fromkeys(("DECIMAL", "DEC", "NUMERIC"), (0, 2)),
@@ -66,7 +69,9 @@ class _Types:
                 raise self.error(i, "expected a type")
             token = self.tokens[i]
             raise ParseError(
-                f'Unsupported data type "{word}"', condition="UNSUPPORTED_DATATYPE", span=(token.start, token.end + 1)
+                f'Unsupported data type "{word}"',
+                condition="UNSUPPORTED_DATATYPE",
+                span=(token.start, token.end + 1),
             )
         i = self.parameters(i, word)
         if word == "STRING" and self.word(i) == "COLLATE":
@@ -95,7 +100,9 @@ class _Types:
                     span=(start, end), hint=f"write {word}(10), for example",
                 )  # fmt: skip
             shown = self.text[start:end]
-            raise ParseError(f'Unsupported data type "{shown}"', condition="UNSUPPORTED_DATATYPE", span=(start, end))
+            raise ParseError(
+                f'Unsupported data type "{shown}"', condition="UNSUPPORTED_DATATYPE", span=(start, end)
+            )
         return at
 
     def nested(self, i: int, word: str) -> int:
@@ -103,7 +110,8 @@ class _Types:
             example = "ARRAY<INT>" if word == "ARRAY" else "MAP<STRING, INT>"
             token = self.tokens[i]
             raise ParseError(
-                f"The definition of `{word}` type is incomplete", condition=f"INCOMPLETE_TYPE_DEFINITION.{word}",
+                f"The definition of `{word}` type is incomplete",
+                condition=f"INCOMPLETE_TYPE_DEFINITION.{word}",
                 span=(token.start, token.end + 1), hint=f"write {example}, for example",
             )  # fmt: skip
         at = self.type(i + 2)
@@ -117,7 +125,8 @@ class _Types:
         if self.word(i + 1) != "<":
             token = self.tokens[i]
             raise ParseError(
-                "The definition of `STRUCT` type is incomplete", condition="INCOMPLETE_TYPE_DEFINITION.STRUCT",
+                "The definition of `STRUCT` type is incomplete",
+                condition="INCOMPLETE_TYPE_DEFINITION.STRUCT",
                 span=(token.start, token.end + 1), hint="write STRUCT<name: STRING>, for example",
             )  # fmt: skip
         at = i + 1

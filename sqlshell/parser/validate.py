@@ -1,7 +1,7 @@
 """After sqlglot: the tree is put in order (`normalise`), and what it should not hold is refused (`validate`).
 
-`ALLOWED` lists every node and argument that Spark's grammar can produce (and we hand to the binder): anything else
-that sqlglot knows from other dialects is refused by name, never ignored.
+`ALLOWED` lists every node and argument that Spark's grammar can produce (and we hand to the binder):
+anything else that sqlglot knows from other dialects is refused by name, never ignored.
 """
 
 from __future__ import annotations
@@ -20,35 +20,37 @@ if TYPE_CHECKING:
     from sqlshell.errors import Span
 
 _BINARY = (
-    "Add Sub Mul Div IntDiv Mod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift And Or EQ NEQ LT LTE "
-    "GT GTE NullSafeEQ NullSafeNEQ Is Dot Collate Escape RegexpLike Kwarg IntervalSpan Extract Filter WithinGroup"
+    "Add Sub Mul Div IntDiv Mod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift And Or "
+    "EQ NEQ LT LTE GT GTE NullSafeEQ NullSafeNEQ Is Dot Collate Escape RegexpLike Kwarg IntervalSpan Extract "
+    "Filter WithinGroup"
 )
 _UNARY = (
-    "Not Neg BitwiseNot Paren Boolean Having Where Qualify From IgnoreNulls RespectNulls HexString Exists Any All Var "
-    "DataTypeParam CommentColumnConstraint Offset"
+    "Not Neg BitwiseNot Paren Boolean Having Where Qualify From IgnoreNulls RespectNulls HexString Exists "
+    "Any All Var DataTypeParam CommentColumnConstraint Offset"
 )
 _LISTS = "Tuple GroupingSets Rollup Cube Cluster Distribute Sort Order Distinct Hint"
 _OTHERS = """
     Alias: this alias; Aliases: this expressions; Anonymous: this expressions; Between: this low high;
-    Bracket: this expressions; CTE: this alias; Case: this ifs default; Cast: this to; TryCast: this to safe;
-    Column: this table db catalog; ColumnConstraint: kind; ColumnDef: this kind constraints; DPipe: this expression safe;
-    DataType: this expressions nested collate; Div: this expression typed safe; Except: this expression distinct with_ order limit offset sort cluster distribute windows;
-    Group: expressions grouping_sets rollup cube all; Identifier: this quoted; If: this true;
-    ILike: this expression negate; Like: this expression negate; In: this expressions query;
-    Intersect: this expression distinct with_ order limit offset sort cluster distribute windows;
-    Interval: this unit fraction_in_string; Join: this on side kind using method; JoinHint: this expressions; Lambda: this expressions;
-    Lateral: this alias view outer; Limit: expression; Literal: this is_string; NotNullColumnConstraint: ; Null: ;
-    Order: this expressions; Ordered: this desc nulls_first; Pivot: expressions fields columns pivot_column_naming unpivot
-    include_nulls alias; PivotAlias: this alias; PivotAny: this; Placeholder: this; UnpivotColumns: this expressions;
-    Select: expressions from_ limit offset joins group having order sort distribute cluster qualify windows distinct
-    laterals where with_ hint;
-    Star: except_; Subquery: this alias limit offset order with_ joins laterals sample pivots sort cluster distribute windows;
-    Table: this db catalog version alias joins sample pivots laterals;
-    TableAlias: this columns; TableSample: bucket_numerator bucket_denominator bucket_field percent rows size seed;
-    Trim: this position expression; Offset: expression;
-    Union: this expression distinct with_ order limit offset sort cluster distribute windows;
-    Values: expressions alias; Version: this expression kind; Window: this order over partition_by alias spec;
-    WindowSpec: kind start start_side end end_side; With: expressions recursive
+    Bracket: this expressions; CTE: this alias; Case: this ifs default; Cast: this to; TryCast: this to
+    safe; Column: this table db catalog; ColumnConstraint: kind; ColumnDef: this kind constraints;
+    DPipe: this expression safe; DataType: this expressions nested collate; Div: this expression typed
+    safe; Except: this expression distinct with_ order limit offset sort cluster distribute windows;
+    Group: expressions grouping_sets rollup cube all; Identifier: this quoted; If: this true; ILike:
+    this expression negate; Like: this expression negate; In: this expressions query; Intersect: this
+    expression distinct with_ order limit offset sort cluster distribute windows; Interval: this unit
+    fraction_in_string; Join: this on side kind using method; JoinHint: this expressions; Lambda: this
+    expressions; Lateral: this alias view outer; Limit: expression; Literal: this is_string;
+    NotNullColumnConstraint:; Null:; Order: this expressions; Ordered: this desc nulls_first; Pivot:
+    expressions fields columns pivot_column_naming unpivot include_nulls alias; PivotAlias: this alias;
+    PivotAny: this; Placeholder: this; UnpivotColumns: this expressions; Select: expressions from_ limit
+    offset joins group having order sort distribute cluster qualify windows distinct laterals where
+    with_ hint; Star: except_; Subquery: this alias limit offset order with_ joins laterals sample
+    pivots sort cluster distribute windows; Table: this db catalog version alias joins sample pivots
+    laterals; TableAlias: this columns; TableSample: bucket_numerator bucket_denominator bucket_field
+    percent rows size seed; Trim: this position expression; Offset: expression; Union: this expression
+    distinct with_ order limit offset sort cluster distribute windows; Values: expressions alias;
+    Version: this expression kind; Window: this order over partition_by alias spec; WindowSpec: kind
+    start start_side end end_side; With: expressions recursive
 """
 
 
@@ -85,12 +87,25 @@ _NODE_NAMES = {
     "Fetch": "FETCH FIRST",
 }
 _JOINS = {
-    ("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"), ("FULL", ""),
-    ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI"), ("", "SEMI"), ("", "ANTI"),
+    ("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT",
+    "OUTER"), ("FULL", ""), ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI"), ("", "SEMI"), ("",
+    "ANTI"),
 }  # fmt: skip
+_RELATIONS = (exp.Table, exp.Subquery, exp.Lateral, exp.Values)
 _UNITS = {
     unit + plural
-    for unit in ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND")
+    for unit in (
+        "YEAR",
+        "QUARTER",
+        "MONTH",
+        "WEEK",
+        "DAY",
+        "HOUR",
+        "MINUTE",
+        "SECOND",
+        "MILLISECOND",
+        "MICROSECOND",
+    )
     for plural in ("", "S")
 }
 _SUFFIX_BITS = {"Y": (7, "TINYINT"), "S": (15, "SMALLINT"), "L": (63, "BIGINT")}
@@ -176,22 +191,41 @@ def _check_join(node: exp.Expr) -> None:
     shown = " ".join(word for word in (method, side, kind, "JOIN") if word)
     if (side, kind) not in _JOINS or method not in ("", "NATURAL"):
         raise NotSupportedError(f"{shown} is not supported", span=span_of(node.this))
+    if not isinstance(node.this, _RELATIONS):
+        raise _syntax(node.this, f"{shown} needs a table, a function or a query in parentheses")
     on = node.args.get("on")
     if method and kind == "CROSS":
         raise ParseError(
-            "The join types NATURAL and CROSS are incompatible", condition="INCOMPATIBLE_JOIN_TYPES", span=span_of(node.this)
+            "The join types NATURAL and CROSS are incompatible",
+            condition="INCOMPATIBLE_JOIN_TYPES",
+            span=span_of(node.this),
         )
     if method and (on is not None or node.args.get("using")):
         raise _syntax(on or node, "NATURAL JOIN takes no condition")
 
 
+def _check_from(node: exp.Expr) -> None:
+    if not isinstance(node.this, _RELATIONS):
+        raise _syntax(node.this, "FROM needs a table, a function or a query in parentheses")
+
+
+def _check_select(node: exp.Expr) -> None:
+    for clause in ("joins", "laterals"):
+        if node.args.get(clause) and not node.args.get("from_"):
+            raise _syntax(node.args[clause][0], "a join needs FROM before it")
+
+
 def _check_lateral(node: exp.Expr) -> None:
     if node.args.get("view"):
         if not isinstance(node.this, (exp.Anonymous, exp.Dot)):
-            raise _syntax(node, "LATERAL VIEW needs a function", "write LATERAL VIEW explode(column) alias AS name")
+            raise _syntax(
+                node, "LATERAL VIEW needs a function", "write LATERAL VIEW explode(column) alias AS name"
+            )
         alias = node.args.get("alias")
         if alias is None or alias.args.get("this") is None:
-            raise _syntax(node, "LATERAL VIEW needs an alias", "write LATERAL VIEW explode(column) alias AS name")
+            raise _syntax(
+                node, "LATERAL VIEW needs an alias", "write LATERAL VIEW explode(column) alias AS name"
+            )
     elif not isinstance(node.this, (exp.Subquery, exp.Anonymous)):
         raise ParseError(
             "LATERAL can only be used with a subquery or a table function",
@@ -208,9 +242,15 @@ def _check_call(node: exp.Expr) -> None:
     name = node.this if isinstance(node.this, str) else node.this.name
     for arg in node.expressions:
         if isinstance(arg, exp.Alias) and name.lower() != "struct":
-            raise _syntax(arg, f"an argument of {name} cannot have an alias", "only STRUCT names its arguments with AS")
+            raise _syntax(
+                arg, f"an argument of {name} cannot have an alias", "only STRUCT names its arguments with AS"
+            )
         if isinstance(arg, exp.Order):
-            raise _syntax(arg, f"{name} takes no ORDER BY", f"write {name}(...) WITHIN GROUP (ORDER BY ...) if it takes one")
+            raise _syntax(
+                arg,
+                f"{name} takes no ORDER BY",
+                f"write {name}(...) WITHIN GROUP (ORDER BY ...) if it takes one",
+            )
         if isinstance(arg, exp.Limit):
             raise _syntax(arg, f"{name} takes no LIMIT")
 
@@ -227,7 +267,9 @@ def _check_bracket(node: exp.Expr) -> None:
 
 
 def _check_tuple(node: exp.Expr) -> None:
-    if not node.expressions and not isinstance(node.parent, (exp.Group, exp.GroupingSets, exp.Rollup, exp.Cube)):
+    if not node.expressions and not isinstance(
+        node.parent, (exp.Group, exp.GroupingSets, exp.Rollup, exp.Cube)
+    ):
         raise _syntax(node.parent or node, "the parentheses are empty")
 
 
@@ -244,15 +286,25 @@ def _check_interval(node: exp.Expr) -> None:
         return
     for part in (unit.this, unit.expression) if isinstance(unit, exp.IntervalSpan) else (unit,):
         if part.name.upper() not in _UNITS:
-            raise _syntax(node, f"{part.name} is not a unit of INTERVAL", "units are YEAR, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND")
+            raise _syntax(
+                node,
+                f"{part.name} is not a unit of INTERVAL",
+                "units are YEAR, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND",
+            )
     if not isinstance(inner, (exp.Literal, exp.Paren)):
         raise _syntax(node, "the value of INTERVAL needs parentheses", "write INTERVAL (value) DAY")
 
 
 def _check_window(node: exp.Expr) -> None:
-    if node.args.get("alias") is not None and isinstance(node.parent, exp.Select) and node.arg_key == "windows":
+    if (
+        node.args.get("alias") is not None
+        and isinstance(node.parent, exp.Select)
+        and node.arg_key == "windows"
+    ):
         return
-    if node.args.get("alias") is not None and any(node.args.get(k) for k in ("partition_by", "order", "spec")):
+    if node.args.get("alias") is not None and any(
+        node.args.get(k) for k in ("partition_by", "order", "spec")
+    ):
         raise _syntax(node, "a named window cannot be extended", "write the whole window in OVER (...)")
 
 
@@ -278,8 +330,8 @@ def _check_number(node: exp.Expr) -> None:
     if int(digits) > (limit if negative else limit - 1):
         sign = "-" if negative else ""
         raise ParseError(
-            f"Numeric literal {sign}{digits} is outside the valid range for {bits[1]} with minimum value of {-limit} "
-            f"and maximum value of {limit - 1}",
+            f"Numeric literal {sign}{digits} is outside the valid range for {bits[1]} "
+            f"with minimum value of {-limit} and maximum value of {limit - 1}",
             condition="INVALID_NUMERIC_LITERAL_RANGE",
             span=span_of(node),
         )
@@ -289,7 +341,7 @@ def _check_escape(node: exp.Expr) -> None:
     escape = node.expression
     if not isinstance(escape, exp.Literal) or not escape.is_string or len(escape.this) != 1:
         raise ParseError(
-            f"Found an invalid escape string: {_shown(escape)}. The escape string must contain only one character",
+            f"Found an invalid escape string: {_shown(escape)}. It must contain only one character",
             condition="INVALID_ESC", span=span_of(escape),
         )  # fmt: skip
 
@@ -305,12 +357,16 @@ def _check_extract(node: exp.Expr) -> None:
 
 
 def _check_alias(node: exp.Expr) -> None:
-    if isinstance(node.this, exp.Star) or isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star):
+    if isinstance(node.this, exp.Star) or (
+        isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star)
+    ):
         raise _syntax(node, "* takes no alias")
 
 
 _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
     exp.Join: _check_join,
+    exp.From: _check_from,
+    exp.Select: _check_select,
     exp.Lateral: _check_lateral,
     exp.Is: _check_is,
     exp.Anonymous: _check_call,

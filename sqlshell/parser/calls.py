@@ -1,0 +1,236 @@
+"""Second step of the token pass: every function name is marked, so that sqlglot never normalises a function.
+
+- A name before `(` gets PREFIX, and sqlglot builds `Anonymous`. Syntax that merely looks like a call
+  (CAST, EXTRACT, `IN (`, `EXISTS (SELECT` ...) stays; a name that is none (`t (a, b)`) loses its prefix
+  again in the tree.
+- `substring(s FROM a FOR b)`, `position(a IN s)`, `overlay(s PLACING r FROM p FOR n)` become plain calls.
+- CURRENT_DATE and its kin without parentheses, IF, TRANSFORM ... as names: plain words.
+- Types after `::` and in CAST are checked and left alone; parentheses are matched, and how deep they go
+  is limited.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlshell.errors import NotSupportedError, ParseError
+from sqlshell.parser.dialect import words
+from sqlshell.parser.tokens import (
+    NEVER_CALLS,
+    OPEN,
+    PREFIX,
+    T,
+    after_dot,
+    ends_operand,
+    is_word,
+    level,
+    like,
+    upper,
+)
+from sqlshell.parser.type_tokens import skip_type
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlglot.tokenizer_core import Token
+
+MAX_NESTING = 200
+"""Deeper parentheses would overflow the stack of the recursive-descent parser behind us."""
+
+_QUANTIFIERS = {"ANY", "SOME", "ALL"}
+_COMPARISONS = {T.EQ, T.NEQ, T.LT, T.LTE, T.GT, T.GTE, T.OVERLAPS, T.LIKE, T.ILIKE, T.RLIKE}
+_NAMES_WITHOUT_CALL = words("""
+    CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER SESSION_USER CONNECT_BY_ROOT CURDATE
+    TRANSFORM IF FIRST REPLACE FILTER PERCENT ROWS RANGE
+""")
+_OPERATOR_WORDS = words("LIKE ILIKE RLIKE REGEXP DIV")
+_COMMA_FORMS = {
+    "SUBSTRING": ("FROM", "FOR"),
+    "SUBSTR": ("FROM", "FOR"),
+    "POSITION": ("IN",),
+    "OVERLAY": ("PLACING", "FROM", "FOR"),
+}
+_TRIM_SIDES = {"BOTH", "LEADING", "TRAILING"}
+_QUERY_STARTS = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
+
+
+def mark_calls(tokens: list[Token], text: str) -> list[Token]:
+    stack: list[Token] = []  # openers; those of CAST end calls after their AS
+    type_depth: list[int] = []
+    i, n = 0, len(tokens)
+    while i < n:
+        token = tokens[i]
+        kind = token.token_type
+        if kind in OPEN:
+            stack.append(token)
+            if len(stack) > MAX_NESTING:
+                raise NotSupportedError(
+                    f"expressions nested more than {MAX_NESTING} levels deep",
+                    span=(token.start, token.end + 1),
+                )
+            if kind == T.L_PAREN and i and upper(tokens[i - 1]) in ("CAST", "TRY_CAST"):
+                type_depth.append(len(stack))
+        elif kind in (T.R_PAREN, T.R_BRACKET):
+            if not stack or OPEN[stack.pop().token_type] != kind:
+                raise ParseError(f"Syntax error at or near '{token.text}'", span=(token.start, token.end + 1))
+            if type_depth and type_depth[-1] > len(stack):
+                type_depth.pop()
+        elif kind == T.ALIAS and type_depth and type_depth[-1] == len(stack):
+            i = skip_type(tokens, i + 1, text)
+            if i < n and tokens[i].token_type != T.R_PAREN:
+                raise ParseError(
+                    f"Syntax error at or near '{text[tokens[i].start : tokens[i].end + 1]}'",
+                    span=(tokens[i].start, tokens[i].end + 1), hint="expected ) after the type",
+                )  # fmt: skip
+            continue
+        elif kind == T.DCOLON:
+            i = skip_type(tokens, i + 1, text)
+            continue
+        elif kind in (T.PIPE, T.GT):
+            _refuse_operators(tokens, i)
+        elif is_word(token):
+            _mark_word(tokens, i)
+        i += 1
+    if stack:
+        raise ParseError(
+            "Syntax error at or near end of input",
+            span=(len(text), len(text)),
+            hint=_unclosed(stack[-1], text),
+        )
+    return tokens
+
+
+def _refuse_operators(tokens: Sequence[Token], i: int) -> None:
+    for shape, advice in (
+        (">>>", "use shiftrightunsigned(value, bits)"),
+        ("|>", "write the query with subqueries"),
+    ):
+        found = tokens[i : i + len(shape)]
+        start = tokens[i].start
+        if "".join(t.text for t in found) == shape and found[-1].end == start + len(shape) - 1:
+            raise NotSupportedError(
+                f"the operator {shape} is not supported", span=(start, start + len(shape)), hint=advice
+            )
+
+
+def _unclosed(token: Token, text: str) -> str:
+    line = text.count("\n", 0, token.start) + 1
+    return f"the '{token.text}' in line {line} is not closed"
+
+
+def _mark_word(tokens: list[Token], i: int) -> None:
+    token = tokens[i]
+    word = upper(token)
+    called = i + 1 < len(tokens) and tokens[i + 1].token_type == T.L_PAREN
+    dotted = after_dot(tokens, i)
+    if (
+        word == "UNKNOWN"
+        and not called
+        and i
+        and (upper(tokens[i - 1]) == "IS" or _words_before(tokens, i, "IS", "NOT"))
+    ):
+        tokens[i] = like(token, T.NULL, "NULL")
+        return
+    if not called:
+        if dotted or word in _NAMES_WITHOUT_CALL:
+            _plain(tokens, i, word, dotted)
+        return
+    if not dotted and not _is_call(tokens, i, word):
+        return
+    if word in _COMMA_FORMS:
+        _commas(tokens, i + 1, _COMMA_FORMS[word])
+    elif word == "TRIM" and _is_trim_form(tokens, i + 1):
+        return
+    tokens[i] = like(token, T.VAR, PREFIX + token.text)
+
+
+def _words_before(tokens: Sequence[Token], i: int, *words: str) -> bool:
+    return i >= len(words) and all(upper(tokens[i - len(words) + k]) == word for k, word in enumerate(words))
+
+
+def _plain(tokens: list[Token], i: int, word: str, dotted: bool) -> None:
+    """Words that sqlglot would read as a special form become plain names where they are names."""
+    following = upper(tokens[i + 1]) if i + 1 < len(tokens) else ""
+    previous = upper(tokens[i - 1]) if i else ""
+    if not dotted:
+        if word == "FIRST" and previous == "NULLS":
+            return
+        if word in ("ROWS", "RANGE") and (
+            following in ("BETWEEN", "UNBOUNDED", "CURRENT") or _is_frame(tokens, i)
+        ):
+            return
+        if word in ("ROWS", "PERCENT") and following == ")" and i and tokens[i - 1].token_type == T.NUMBER:
+            return
+    if tokens[i].token_type not in (T.IDENTIFIER, T.STAR):
+        kind = T.IDENTIFIER if word in ("IF", "TRANSFORM", "CONNECT_BY_ROOT", "CURDATE", "ANY") else T.VAR
+        tokens[i] = like(tokens[i], kind, tokens[i].text)
+
+
+def _is_frame(tokens: Sequence[Token], i: int) -> bool:
+    """Whether ROWS or RANGE at `i` starts a frame of one bound (`ROWS 2 PRECEDING`)."""
+    depth = 0
+    for token in tokens[i + 1 : i + 20]:
+        depth += {T.L_PAREN: 1, T.R_PAREN: -1}.get(token.token_type, 0)
+        if depth < 0:
+            return False
+        if upper(token) in ("PRECEDING", "FOLLOWING"):
+            return True
+    return False
+
+
+def _is_call(tokens: Sequence[Token], i: int, word: str) -> bool:
+    """Whether the word at `i`, which stands before `(`, names a function."""
+    before = tokens[i - 1] if i else None
+    previous = upper(before) if before is not None else ""
+    if word in _QUANTIFIERS:
+        return word != "ALL" and not (before is not None and before.token_type in _COMPARISONS)
+    if word == "EXISTS":
+        return not _starts_query(tokens, i + 1)
+    if word in NEVER_CALLS:
+        return False
+    if word in _OPERATOR_WORDS:
+        return before is None or not ends_operand(before)
+    if word == "FILTER":
+        return not (before is not None and before.token_type == T.R_PAREN and upper(tokens[i + 2]) == "WHERE")
+    if word == "GROUP":
+        return previous != "WITHIN"
+    if word == "OF":
+        return previous != "AS"
+    if word == "NULLS":
+        return previous not in ("INCLUDE", "EXCLUDE")
+    if word == "REPEATABLE":
+        return not (before is not None and before.token_type == T.R_PAREN)
+    return True
+
+
+def _starts_query(tokens: Sequence[Token], i: int) -> bool:
+    while i < len(tokens) and tokens[i].token_type == T.L_PAREN:
+        i += 1
+    return i < len(tokens) and upper(tokens[i]) in _QUERY_STARTS
+
+
+def _is_trim_form(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the arguments are `[BOTH | LEADING | TRAILING] [characters] FROM text`."""
+    if any(upper(tokens[j]) == "FROM" for j in level(tokens, i)):
+        return True
+    first = tokens[i + 1]
+    if upper(first) in _TRIM_SIDES and tokens[i + 2].token_type not in (T.R_PAREN, T.COMMA, T.DOT):
+        raise ParseError(
+            "Syntax error: TRIM with a side needs FROM", span=(first.start, first.end + 1),
+            hint=f"write TRIM({upper(first)} FROM text)",
+        )  # fmt: skip
+    return False
+
+
+def _commas(tokens: list[Token], i: int, words: tuple[str, ...]) -> None:
+    """Turns the words, which must come in this order, into commas."""
+    at = 0
+    for j in level(tokens, i):
+        word = upper(tokens[j])
+        if word in words:
+            if at >= len(words) or word != words[at]:
+                raise ParseError(
+                    f"Syntax error at or near '{tokens[j].text}'", span=(tokens[j].start, tokens[j].end + 1)
+                )
+            at += 1
+            tokens[j] = like(tokens[j], T.COMMA, ",")

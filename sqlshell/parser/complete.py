@@ -1,0 +1,141 @@
+"""Third step of the token pass: what Spark lets people leave out is put in.
+
+- `VALUES ...` and `TABLE t` where a query is expected become `SELECT * FROM ...`.
+- AS in `struct(a b)` and `LATERAL VIEW explode(x) t c`.
+- ON TRUE for a join without a condition, which is what it means in Spark; sqlglot would look ahead for a
+  condition over all the joins that follow, in time exponential in their number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlshell.parser.tokens import OPEN, PREFIX, SET_OPERATIONS, T, close_of, ends_operand, level, like
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlglot.tokenizer_core import Token
+
+_JOIN_WORDS = {T.LEFT, T.RIGHT, T.FULL, T.INNER, T.OUTER, T.CROSS, T.NATURAL, T.SEMI, T.ANTI}
+_JOIN_ENDS = {
+    T.JOIN, *_JOIN_WORDS, T.COMMA, T.WHERE, T.GROUP_BY, T.HAVING, T.QUALIFY, T.WINDOW, T.ORDER_BY,
+    T.SORT_BY, T.CLUSTER_BY, T.DISTRIBUTE_BY, T.LIMIT, T.OFFSET, T.UNION, T.EXCEPT, T.INTERSECT, T.SELECT,
+}  # fmt: skip
+
+
+def complete(tokens: list[Token]) -> list[Token]:
+    """`VALUES ...` and `TABLE t` where a query is expected become `SELECT * FROM ...`; an AS that may be left
+    out is put in: `struct(a b)`, `LATERAL VIEW explode(x) t c`."""
+    out: list[Token] = []
+    implied = _implied_as(tokens)
+    for i, token in enumerate(tokens):
+        if i in implied:
+            out.append(like(token, T.ALIAS, "AS"))
+        if token.token_type in (T.VALUES, T.TABLE) and i + 1 < len(tokens) and _in_query_position(tokens, i):
+            out += [like(token, T.SELECT, "SELECT"), like(token, T.STAR, "*"), like(token, T.FROM, "FROM")]
+            if token.token_type == T.TABLE:
+                continue
+        out.append(token)
+    return _complete_joins(out)
+
+
+def _in_query_position(tokens: Sequence[Token], i: int) -> bool:
+    if tokens[i + 1].token_type in (T.R_PAREN, T.COMMA, T.DOT, T.EQ):
+        return False
+    before = i - 1
+    if before >= 1 and tokens[before].token_type in (T.ALL, T.DISTINCT):
+        before -= 1
+        return tokens[before].token_type in SET_OPERATIONS
+    if before < 0 or tokens[before].token_type in SET_OPERATIONS:
+        return True
+    if tokens[before].token_type == T.R_PAREN:
+        return _closes_cte(tokens, before)
+    if tokens[before].token_type != T.L_PAREN:
+        return False
+    return before == 0 or not tokens[before - 1].text.startswith(PREFIX)
+
+
+def _closes_cte(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the parenthesis closed at `i` is the body of a common table expression (`AS (...)`)."""
+    depth = 0
+    for at in range(i, -1, -1):
+        depth += {T.R_PAREN: 1, T.L_PAREN: -1}.get(tokens[at].token_type, 0)
+        if depth == 0:
+            return at > 0 and tokens[at - 1].token_type == T.ALIAS
+    return False
+
+
+def _complete_joins(tokens: list[Token]) -> list[Token]:
+    """ON TRUE after each join that has no condition."""
+    ends: set[int] = set()
+    for i, token in enumerate(tokens):
+        if token.token_type == T.JOIN and not _unconditional(tokens, i):
+            end = _join_end(tokens, i + 1)
+            if end is not None:
+                ends.add(end)
+    if not ends:
+        return tokens
+    out: list[Token] = []
+    for i in range(len(tokens) + 1):
+        if i in ends:
+            out += [like(tokens[i - 1], T.ON, "ON"), like(tokens[i - 1], T.TRUE, "TRUE")]
+        if i < len(tokens):
+            out.append(tokens[i])
+    return out
+
+
+def _unconditional(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the words before JOIN include CROSS or NATURAL."""
+    at = i - 1
+    while at >= 0 and tokens[at].token_type in _JOIN_WORDS:
+        if tokens[at].token_type in (T.CROSS, T.NATURAL):
+            return True
+        at -= 1
+    return False
+
+
+def _join_end(tokens: Sequence[Token], i: int) -> int | None:
+    """Where the right side that starts at `i` ends, or None where a condition follows it."""
+    depth = 0
+    for at in range(i, len(tokens)):
+        kind = tokens[at].token_type
+        if depth == 0 and at > i:
+            if kind in (T.ON, T.USING):
+                return None
+            if kind in _JOIN_ENDS or (
+                kind == T.LATERAL and at + 1 < len(tokens) and tokens[at + 1].token_type == T.VIEW
+            ):
+                return at
+        if kind in OPEN:
+            depth += 1
+        elif kind in (T.R_PAREN, T.R_BRACKET):
+            depth -= 1
+            if depth < 0:
+                return at
+    return len(tokens)
+
+
+def _implied_as(tokens: Sequence[Token]) -> set[int]:
+    found: set[int] = set()
+    for i, token in enumerate(tokens):
+        if token.text.lower() == PREFIX + "struct":
+            found |= {j for j in level(tokens, i + 1) if _is_bare_alias(tokens, j)}
+        elif token.token_type == T.VIEW and i and tokens[i - 1].token_type == T.LATERAL:
+            opener = next((j for j in range(i, len(tokens)) if tokens[j].token_type == T.L_PAREN), None)
+            if opener is None:
+                continue
+            at = close_of(tokens, opener) + 2
+            if at < len(tokens) and _is_plain_word(tokens[at]) and _is_plain_word(tokens[at - 1]):
+                found.add(at)
+    return found
+
+
+def _is_plain_word(token: Token) -> bool:
+    return token.token_type in (T.VAR, T.IDENTIFIER)
+
+
+def _is_bare_alias(tokens: Sequence[Token], i: int) -> bool:
+    ends = tokens[i + 1].token_type in (T.COMMA, T.R_PAREN)
+    before = tokens[i - 1]
+    return ends and _is_plain_word(tokens[i]) and before.token_type != T.ALIAS and ends_operand(before)
