@@ -49,6 +49,10 @@ def transpile(text: str, dialect: str) -> str:
         raise ParseError(
             f"Syntax error: a literal cannot be read (as {dialect})", span=(0, len(text))
         ) from None
+    except Exception as error:  # sqlglot's generators fail in many ways on trees they do not know
+        raise NotSupportedError(
+            f"the {dialect} statement has no Spark counterpart ({error})", span=(0, len(text))
+        ) from None
     if len(found) != 1:
         raise ParseError("Syntax error: one statement at a time", span=(0, len(text)))
     return f"{head} {found[0]}" if head else found[0]

@@ -79,7 +79,7 @@ from sqlglot.errors import ErrorLevel
 from sqlglot.errors import ParseError as SqlglotParseError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from sqlshell.errors import NotSupportedError, ParseError
+from sqlshell.errors import Error, NotSupportedError, ParseError
 from sqlshell.parser.calls import mark_calls
 from sqlshell.parser.clauses import check
 from sqlshell.parser.complete import complete
@@ -107,11 +107,19 @@ _NUMBER = re.compile(r"(.*?[0-9.])(BD|L|S|Y|D|F)?", re.IGNORECASE)
 
 
 def parse_statement(text: str, dialect: str = "spark") -> Statement:
-    """The statement `text` holds; raises ParseError or NotSupportedError, with spans into `text`."""
+    """The statement `text` holds; raises ParseError or NotSupportedError, with spans into `text`.
+
+    A statement of another dialect is transpiled first: its `Statement.text` is the Databricks text.
+    """
     if dialect.lower() not in OWN_DIALECTS:
         from sqlshell.parser.foreign import transpile
 
-        text = transpile(text, dialect)
+        ours = transpile(text, dialect)
+        try:
+            return parse_statement(ours)
+        except Error as error:
+            error.span = None  # it counts in the transpiled text, which nobody has seen
+            raise
     tokens = tokenize(text)
     while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
         tokens.pop()
@@ -143,6 +151,9 @@ def parse_query(tokens: Sequence[Token], text: str) -> Query:
         parsed = DIALECT.parser(error_level=ErrorLevel.IMMEDIATE).parse(ready, text)
     except SqlglotParseError as error:
         raise _translate(error, ready, text) from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        # sqlglot trips over some invalid texts instead of refusing them
+        raise ParseError("Syntax error: the statement cannot be read", span=(0, len(text))) from None
     except RecursionError:
         raise NotSupportedError("the statement is nested too deeply", span=(0, len(text))) from None
     ast = parsed[0] if parsed else None

@@ -87,6 +87,7 @@ class _Blocks:
         self.words: list[str] = []  # the statement's first words
         self.previous = ""
         self.pending_begin = False
+        self.closing = False  # an END was counted, which END IF and the like take back
 
     def word(self, word: str) -> None:
         if self.pending_begin:
@@ -102,6 +103,7 @@ class _Blocks:
             self.depth += 1
         elif self.depth and word == "END":
             self.depth -= 1
+            self.closing = True
         self._remember(word)
 
     def other(self, char: str) -> bool:

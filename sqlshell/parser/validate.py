@@ -222,6 +222,9 @@ def _check_lateral(node: exp.Expr) -> None:
                 node, "LATERAL VIEW needs a function", "write LATERAL VIEW explode(column) alias AS name"
             )
         alias = node.args.get("alias")
+        if alias is not None and alias.args.get("this") is None and alias.args.get("columns"):
+            # `explode(x) AS c` gives the relation the name `as` in Spark, whose keywords are names too
+            alias.set("this", exp.to_identifier("as"))
         if alias is None or alias.args.get("this") is None:
             raise _syntax(
                 node, "LATERAL VIEW needs an alias", "write LATERAL VIEW explode(column) alias AS name"
