@@ -1,6 +1,9 @@
 """The order of the rules, and why.
 
+normalise    once: constants are literals and NOT stands next to its subquery before subqueries are taken apart.
 subqueries   once: every later rule may assume that no column is free.
+pushdown     fixed point: each rule makes work for the others (a filter makes an outer join inner, which lets the
+             next filter through, which makes a constant, which empties a branch).
 """
 
 from __future__ import annotations
@@ -9,7 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlshell.optimizer.rules.decorrelate_subqueries import DecorrelateSubqueries
+from sqlshell.optimizer.rules.eliminate_outer_join import EliminateOuterJoin
 from sqlshell.optimizer.rules.extract_subqueries import ExtractSubqueries
+from sqlshell.optimizer.rules.fold_constants import FoldConstants
+from sqlshell.optimizer.rules.infer_join_filters import InferJoinFilters
+from sqlshell.optimizer.rules.merge_projects import MergeProjects
+from sqlshell.optimizer.rules.propagate_empty import PropagateEmpty
+from sqlshell.optimizer.rules.push_down_filter import PushDownFilter
+from sqlshell.optimizer.rules.simplify_booleans import SimplifyBooleans
 
 if TYPE_CHECKING:
     from sqlshell.optimizer.rule import Rule
@@ -27,5 +37,19 @@ class Batch:
 
 
 BATCHES = (
+    Batch("normalise", (FoldConstants(), SimplifyBooleans())),
     Batch("subqueries", (ExtractSubqueries(), DecorrelateSubqueries()), decorrelates=True),
+    Batch(
+        "pushdown",
+        (
+            PushDownFilter(),
+            EliminateOuterJoin(),
+            InferJoinFilters(),
+            FoldConstants(),
+            SimplifyBooleans(),
+            PropagateEmpty(),
+            MergeProjects(),
+        ),
+        rounds=5,
+    ),
 )
