@@ -35,7 +35,7 @@ from sqlshell.expr.expr import (
 )
 from sqlshell.functions import registry
 from sqlshell.functions.fallible import call_can_fail, can_fail, cast_can_fail
-from sqlshell.types import Array, SqlType
+from sqlshell.types import Array, Date, SqlType, Timestamp, TimestampNtz
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -186,6 +186,12 @@ class Kernel:
 
         return over_elements(self, i, lists, params, keep=keep)
 
+    def sorted_by(self, i: int, items: pl.Expr) -> pl.Expr:
+        """Lists sorted by the comparator at argument `i`; see `exec/lower_lambda.py`."""
+        from sqlshell.exec.lower_lambda import sorted_by
+
+        return sorted_by(self, i, items)
+
     def fold(self, items: pl.Expr, start: pl.Expr, merge: int, finish: int | None) -> pl.Expr:
         """Lambda argument `merge` from `start` over a list's elements; see `exec/lower_lambda.py`."""
         from sqlshell.exec.lower_lambda import fold
@@ -295,6 +301,8 @@ def _call(k: Kernel, e: Call) -> pl.Expr:
 
 
 def _cast(k: Kernel, e: Cast) -> pl.Expr:
+    if isinstance(e.arg, Literal) and e.arg.value == "epoch" and isinstance(e.type, (Date, Timestamp, TimestampNtz)):
+        return pl.lit(0, dtype=pl.Int32 if isinstance(e.type, Date) else pl.Int64).cast(lower_types.dtype(e.type))
     arg = k.lower(e.arg)
     if k.mask is not None and not e.safe and cast_can_fail(e.arg.type, e.type):
         arg = pl.when(k.mask).then(arg)

@@ -98,6 +98,43 @@ def _exploded(k: Kernel, fn: Lambda, lists: Sequence[pl.Expr], params: Any, keep
     return packed.map_batches(run, return_dtype=result, is_elementwise=True)
 
 
+def sorted_by(k: Kernel, i: int, items: pl.Expr) -> pl.Expr:
+    """Each list sorted by the comparator at argument `i`: an element's place is the number of elements before it.
+
+    Every pair of a list's elements is compared, so long lists are slow; equal elements keep their order.
+    """
+    fn = k.lambda_of(i)
+    outer, env = outer_values(k, fn)
+    result = k.dtype(k.type(0))
+    order = _body(k.bind(env), fn, [pl.col("__x"), pl.col("__y")])
+    order = k.raise_if(order.is_null(), "COMPARATOR_RETURNS_NULL", order)
+
+    def run(rows: pl.Series) -> pl.Series:
+        frame = rows.struct.unnest().with_row_index(ROW)
+        size = pl.col("__list").list.len()
+        flat = frame.filter(size > 0).with_columns(pl.int_ranges(size).alias("__i"))
+        firsts = flat.with_columns(pl.col("__list").alias("__x")).explode("__x", "__i")
+        pairs = firsts.with_columns(
+            pl.int_ranges(pl.col("__list").list.len()).alias("__j"), pl.col("__list").alias("__y")
+        ).explode("__y", "__j")
+        before = (pl.col("__o") > 0) | ((pl.col("__o") == 0) & (pl.col("__j") < pl.col("__i")))
+        places = (
+            pairs.with_columns(order.alias("__o"))
+            .group_by(ROW, "__i")
+            .agg(before.sum().alias("__place"), pl.col("__x").first())
+        )
+        lists = (
+            places.sort(ROW, "__place").group_by(ROW, maintain_order=True).agg(pl.col("__x").alias(RESULT))
+        )
+        back = frame.join(lists, on=ROW, how="left", maintain_order="left")
+        return back.select(
+            pl.coalesce(pl.col(RESULT).cast(result), pl.col("__list")).alias(RESULT)
+        ).to_series()
+
+    packed = pl.struct([items.alias("__list"), *outer])
+    return packed.map_batches(run, return_dtype=result, is_elementwise=True)
+
+
 def fold(k: Kernel, items: pl.Expr, start: pl.Expr, merge: int, finish: int | None) -> pl.Expr:
     """aggregate(): `merge` over each list's elements from `start`, then `finish`; both are argument numbers.
 

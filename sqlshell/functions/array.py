@@ -137,10 +137,12 @@ def map_value(k: Any, entries: Any, key: Any) -> Any:
     """The value of a key in a list of entries, NULL when it is absent."""
     pl = k.pl
 
+    if k.is_literal(1):
+        hit = entries.list.filter(pl.element().struct.field("key") == key)
+        return hit.list.first().struct.field("value")
+
     def find(m: Any, x: Any) -> Any:
         keys = m.list.eval(pl.element().struct.field("key"))
-        if k.is_literal(1):
-            return m.list.filter(pl.element().struct.field("key") == x).list.first().struct.field("value")
         packed = pl.struct(m.alias("m"), keys.alias("k"), x.alias("x"))
         return packed.map_batches(
             _lookup(pl, k.dtype(k.call.type)), return_dtype=k.dtype(k.call.type), is_elementwise=True
@@ -254,6 +256,8 @@ def _arrays_zip(k: Any, *args: Any) -> Any:
     pl = k.pl
     names = [f.name for f in k.call.type.element.fields]
     dtype = k.dtype(k.call.type)
+    if not all(isinstance(k.type(i), Array) for i in range(len(args))):
+        return pl.lit(None, dtype=dtype)
 
     def run(rows: Any) -> Any:
         frame = rows.struct.unnest()

@@ -26,7 +26,11 @@ def _position(k: Any, items: Any, wanted: Any) -> Any:
     pl = k.pl
 
     def find(a: Any, x: Any) -> Any:
-        at = _match_list(k, a, x).list.eval(pl.element().index_of(True)).list.first()
+        at = (
+            _match_list(k, a, wanted if k.is_literal(1) else x)
+            .list.eval(pl.element().index_of(True))
+            .list.first()
+        )
         return pl.when(a.is_not_null() & x.is_not_null()).then((at + 1).fill_null(0).cast(pl.Int64))
 
     return let(k, find, items, wanted)
@@ -65,8 +69,9 @@ def _remove(k: Any, items: Any, wanted: Any) -> Any:
 
     def strip(a: Any, x: Any) -> Any:
         if k.is_literal(1):
+            # The constant itself: a bound field is out of sight inside a list.
             element = pl.element()
-            kept = a.list.filter((element != x) | element.is_null())
+            kept = a.list.filter((element != wanted) | element.is_null())
         else:
             e, v = pl.element().struct.field("e"), pl.element().struct.field("x")
             kept = _zip(k, a, x).list.filter((e != v) | e.is_null()).list.eval(e)

@@ -14,12 +14,13 @@ from sqlshell.types import (
     SqlType,
     Timestamp,
     TimestampNtz,
+    Void,
     YearMonthInterval,
 )
 
 
 def _type(types: tuple[SqlType, ...], _: Any) -> SqlType:
-    return Array(types[0], False)
+    return Array(next((t for t in types if not isinstance(t, Void)), types[0]), False)
 
 
 def _sequence(k: Any, start: Any, stop: Any, *step: Any) -> Any:

@@ -79,8 +79,8 @@ def _transform_keys_type(types: Types, _: Any) -> SqlType:
     return Map(types[1], t.value, t.value_contains_null)
 
 
-def _array_sort(_: Any, items: Any) -> Any:
-    return items.list.sort(nulls_last=True)
+def _array_sort(k: Any, items: Any, *comparator: Any) -> Any:
+    return k.sorted_by(1, items) if comparator else items.list.sort(nulls_last=True)
 
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -162,8 +162,8 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "array_sort",
-        "array<T> -> array<T>",
-        "The array sorted ascending, NULLs last.",
+        "array<T> -> array<T> | array<T>, (T, T) -> int -> array<T>",
+        "The array sorted ascending, NULLs last, or by a comparator (negative: its first argument comes first).",
         "array_sort(array(2, NULL, 1))",
         lower=_array_sort,
         example_result="[1,2,null]",
