@@ -172,9 +172,10 @@ class Scan(Plan):
     """Rows of a source (files, one table version, registered data).
 
     `columns[i]` is the source field `fields[i]`. `filters` are AND-ed predicates over `columns`, applied by the
-    scan exactly (and used to skip files and row groups). `leaves`, when set, are the Parquet leaf paths to read
-    below nested columns (nested schema pruning; see `rules/prune_nested_fields.py`): values of other leaves are
-    absent from the produced structs. `limit` is a hint: reading may stop once so many rows passed the filters.
+    scan exactly (and used to skip files and row groups). `leaves`, when set, are the leaf paths to read below
+    nested columns (nested schema pruning; `rules/prune_nested_fields.py`): values of other leaves are absent from
+    the produced structs. A path is (field, then struct field names, "[]" for an array's element, "{}" and "key" or
+    "value" for a map's): ("items", "[]", "qty"). It may end early: all below; a field without paths is read whole. `limit` is a hint: reading may stop once so many rows passed the filters.
     """
 
     expr_fields: ClassVar = ("filters",)

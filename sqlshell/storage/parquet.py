@@ -50,16 +50,19 @@ def sql_schema(path: str) -> Struct:
 
 def row_groups_between(path: str, start: int, end: int | None) -> tuple[int, int] | None:
     """(first row, rows) of the row groups whose middle byte is in [start, end); None when there are none."""
+    inside = row_group_indexes(path, start, end)
+    if not inside:
+        return None
     metadata = footer(path)
-    first, count, row = None, 0, 0
-    for i in range(metadata.num_row_groups):
-        group = metadata.row_group(i)
-        middle = _middle(group)
-        if start <= middle and (end is None or middle < end):
-            first = row if first is None else first
-            count += group.num_rows
-        row += group.num_rows
-    return None if first is None else (first, count)
+    rows = [metadata.row_group(i).num_rows for i in range(inside[-1] + 1)]
+    return sum(rows[: inside[0]]), sum(rows[inside[0] :])
+
+
+def row_group_indexes(path: str, start: int, end: int | None) -> list[int]:
+    """Row groups whose middle byte is in [start, end)."""
+    metadata = footer(path)
+    groups = [(i, _middle(metadata.row_group(i))) for i in range(metadata.num_row_groups)]
+    return [i for i, middle in groups if start <= middle and (end is None or middle < end)]
 
 
 def _middle(group: Any) -> int:
