@@ -4,6 +4,9 @@ normalise    once: constants are literals and NOT stands next to its subquery be
 subqueries   once: every later rule may assume that no column is free.
 pushdown     fixed point: each rule makes work for the others (a filter makes an outer join inner, which lets the
              next filter through, which makes a constant, which empties a branch).
+joins        once: sizes are known when all filters are where they belong.
+sharing      once, before columns are pruned: two readers of one view may need different columns.
+columns      once: pruning leaves projections that merge; limits meet their sorts; then only leaves that are used.
 """
 
 from __future__ import annotations
@@ -13,12 +16,17 @@ from typing import TYPE_CHECKING
 
 from sqlshell.optimizer.rules.decorrelate_subqueries import DecorrelateSubqueries
 from sqlshell.optimizer.rules.eliminate_outer_join import EliminateOuterJoin
+from sqlshell.optimizer.rules.eliminate_sort import EliminateSort
 from sqlshell.optimizer.rules.extract_subqueries import ExtractSubqueries
 from sqlshell.optimizer.rules.fold_constants import FoldConstants
 from sqlshell.optimizer.rules.infer_join_filters import InferJoinFilters
 from sqlshell.optimizer.rules.merge_projects import MergeProjects
 from sqlshell.optimizer.rules.propagate_empty import PropagateEmpty
+from sqlshell.optimizer.rules.prune_columns import PruneColumns
 from sqlshell.optimizer.rules.push_down_filter import PushDownFilter
+from sqlshell.optimizer.rules.push_down_limit import PushDownLimit
+from sqlshell.optimizer.rules.reorder_joins import ReorderJoins
+from sqlshell.optimizer.rules.reuse_common_subplans import ReuseCommonSubplans
 from sqlshell.optimizer.rules.simplify_booleans import SimplifyBooleans
 
 if TYPE_CHECKING:
@@ -52,4 +60,7 @@ BATCHES = (
         ),
         rounds=5,
     ),
+    Batch("joins", (EliminateSort(), ReorderJoins())),
+    Batch("sharing", (ReuseCommonSubplans(),)),
+    Batch("columns", (PruneColumns(), MergeProjects(), PushDownLimit())),
 )

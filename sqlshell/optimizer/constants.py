@@ -36,6 +36,11 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
 }
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+}
 _STRICT = frozenset({*COMPARE, "+", "-", "*", "not"})
 
 
@@ -56,9 +61,34 @@ def literal_value(e: Expr) -> Literal | None:
         return FALSE if values[0] else TRUE
     if e.fn in {"isnull", "isnotnull"}:
         return TRUE if (values[0] is None) == (e.fn == "isnull") else FALSE
-    if e.fn in {"+", "-"} and len(values) == 2:
-        return _moved_date(e, values[0], values[1])
+    if e.fn in _ARITHMETIC and len(values) == 2:
+        return _sum(e, values[0], values[1]) or _moved_date(e, values[0], values[1])
     return None
+
+
+def _sum(e: Call, a: Any, b: Any) -> Literal | None:
+    """Exact arithmetic whose result needs no rounding and cannot overflow."""
+    if not all(isinstance(x.type, Integral | Decimal) for x in e.args):
+        return None
+    return _exact(_ARITHMETIC[e.fn](a, b), e.type)
+
+
+def _exact(value: Any, target: SqlType) -> Literal | None:
+    """A literal of an exact type, when the value fits without rounding."""
+    if isinstance(target, Integral):
+        if not isinstance(value, int) or not -(1 << (target.bits - 1)) <= value < 1 << (target.bits - 1):
+            return None
+        return Literal(value, target)
+    if not isinstance(target, Decimal):
+        return None
+    number = PyDecimal(value)
+    exponent = number.as_tuple().exponent
+    digits = len(number.as_tuple().digits)
+    # Python computes with 28 digits by default: what has fewer was not rounded.
+    if not isinstance(exponent, int) or digits > 27 or -exponent > target.scale:
+        return None
+    fits = abs(number) < 10 ** (target.precision - target.scale)
+    return Literal(number, target) if fits else None
 
 
 def _compare(e: Call, values: list[Any]) -> Literal | None:
@@ -81,11 +111,8 @@ def _cast(e: Cast) -> Literal | None:
     value, source, target = e.arg.value, e.arg.type, e.type
     if value is None:
         return Literal(None, target)
-    if isinstance(source, Integral) and isinstance(target, Integral) and source.bits <= target.bits:
-        return Literal(value, target)
-    if isinstance(source, Integral) and isinstance(target, Decimal):
-        fits = abs(value) < 10 ** (target.precision - target.scale)
-        return Literal(PyDecimal(value), target) if fits else None
+    if isinstance(source, Integral) or (isinstance(source, Decimal) and isinstance(target, Decimal)):
+        return _exact(value, target)
     if isinstance(source, String) and isinstance(target, Date) and _ISO.fullmatch(value):
         return _iso_date(value, target)
     if isinstance(source, String) and target == String():
