@@ -308,6 +308,10 @@ class StatementContext:
             self._described[key] = self._session.describe_source(uri, format, options)
         return self._described[key]
 
+    def evaluate(self, exprs: list[Expr]) -> list[Literal]:
+        """Values of constant expressions (LIMIT 1 + 1)."""
+        return self._session.evaluate(exprs)
+
     def parse_query(self, text: str, dialect: str) -> Any:
         """The AST of a view's stored query."""
         from sqlshell.parser.parse import parse_statement

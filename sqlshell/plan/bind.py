@@ -111,6 +111,7 @@ class Binder:
         entries = tuple(Entry(n, c) for n, c in zip(query.names, query.plan.output, strict=True))
         site = Site(Scope(entries, env.outer), env, "ORDER BY")
         items = [Item(e.name, e.column, node) for e in entries]
+        bind_order.check_distribution(self, node, site)
         keys = bind_order.bind_keys(self, bind_order.order_items(node), items, site)
         plan = bind_order.sort_and_limit(self, query.plan, [k for k, _ in keys], node, site)
         return BoundQuery(plan, query.names)

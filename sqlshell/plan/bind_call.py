@@ -46,6 +46,7 @@ BARE_SESSION_FUNCTIONS = {
     "user",
     "session_user",
 }
+UNIT_FUNCTIONS = {"dateadd", "date_add", "datediff", "date_diff", "timestampadd", "timestampdiff"}
 GROUPING_FUNCTIONS = {"grouping", "grouping_id"}
 STAR_SAFE = {
     "count",
@@ -154,8 +155,24 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
         return _session(b, SESSION_FUNCTIONS[name])
     if name == "struct":
         return make_struct(b, node.expressions, site, span)
+    if name in UNIT_FUNCTIONS and len(node.expressions) == 3:
+        unit, *rest = node.expressions
+        return make_call(name, [_unit(unit, name, span), *(b.expr(e, site) for e in rest)], span=span)
     args, named_args = arguments(b, node, site)
+    if name in {"unix_timestamp", "to_unix_timestamp"} and not args and not named_args:
+        args = [Literal(b.ctx.now, TIMESTAMP)]
     return make_call(name, args, span=span, named=named_args or None)
+
+
+def _unit(node: Any, name: str, span: Span | None) -> Expr:
+    """The unit of `dateadd(MONTH, ...)`: a bare word, never a column."""
+    if isinstance(node, (exp.Column, exp.Var)) and not node.args.get("table"):
+        return Literal(node.name.upper(), STRING)
+    raise AnalysisError(
+        f"the unit of {name}() is a bare word such as MONTH",
+        condition="INVALID_PARAMETER_VALUE.DATETIME_UNIT",
+        span=span,
+    )
 
 
 def arguments(b: Binder, node: Any, site: Site) -> tuple[list[Any], dict[str, Expr]]:

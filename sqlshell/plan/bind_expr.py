@@ -183,21 +183,19 @@ def _like(name: str) -> Callable[[Binder, Any, Site], Expr]:
 
 def _like_with(b: Binder, node: Any, name: str, escape: str, site: Site) -> Expr:
     reject_unused(node, (*_BINARY_ARGS, "negate"))
-    found = _like_patterns(b, node, name, escape, site)
-    return make_call("not", [found], span=span_of(node)) if node.args.get("negate") else found
-
-
-def _like_patterns(b: Binder, node: Any, name: str, escape: str, site: Site) -> Expr:
     value, pattern, span = b.expr(node.this, site), node.expression, span_of(node)
     mark = Literal(escape, STRING)
+    patterns = [pattern]
     if isinstance(pattern, (exp.Any, exp.All)):
         inner = pattern.this.unnest() if isinstance(pattern.this, exp.Paren) else pattern.this
         patterns = inner.expressions if isinstance(inner, exp.Tuple) else [inner]
-        calls = [make_call(name, [value, b.expr(p, site), mark], span=span) for p in patterns]
-        if len(calls) == 1:
-            return calls[0]
-        return make_call("or" if isinstance(pattern, exp.Any) else "and", calls, span=span)
-    return make_call(name, [value, b.expr(pattern, site), mark], span=span)
+    calls = [make_call(name, [value, b.expr(p, site), mark], span=span) for p in patterns]
+    if node.args.get("negate"):
+        # NOT LIKE ALL (...) negates each comparison, not their conjunction.
+        calls = [make_call("not", [c], span=span) for c in calls]
+    if len(calls) == 1:
+        return calls[0]
+    return make_call("or" if isinstance(pattern, exp.Any) else "and", calls, span=span)
 
 
 def _escape(b: Binder, node: Any, site: Site) -> Expr:

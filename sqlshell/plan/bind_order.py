@@ -41,6 +41,15 @@ def order_items(node: Any) -> list[Any]:
     return items
 
 
+def check_distribution(b: Binder, node: Any, site: Site) -> None:
+    """DISTRIBUTE BY changes no result here, but its expressions must be right."""
+    clause = node.args.get("distribute")
+    if clause is not None:
+        reject_unused(clause, ("expressions",))
+        for e in clause.expressions:
+            sort_key(b, e, site)
+
+
 def bind_keys(
     b: Binder, nodes: Sequence[Any], items: Sequence[Item], site: Site
 ) -> list[tuple[SortKey, Any]]:

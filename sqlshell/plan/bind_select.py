@@ -206,6 +206,7 @@ class _Select:
     def _bind_order(self) -> list[tuple[SortKey, Any]]:
         nodes = bind_order.order_items(self.node)
         site = replace(self.site, clause="ORDER BY", aggregates=True, windows=True, prefer=self._output)
+        bind_order.check_distribution(self.b, self.node, site)
         return bind_order.bind_keys(self.b, nodes, self.items, site)
 
     # Building, bottom up

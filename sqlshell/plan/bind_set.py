@@ -45,6 +45,7 @@ def bind_set_operation(b: Binder, node: Any, env: Env) -> BoundQuery:
     scope = Scope(tuple(Entry(n, c) for n, c in zip(query.names, query.plan.output, strict=True)), env.outer)
     site = Site(scope, env, "ORDER BY")
     items = [Item(e.name, e.column, node) for e in scope.entries]
+    bind_order.check_distribution(b, node, site)
     keys = bind_order.bind_keys(b, bind_order.order_items(node), items, site)
     plan = bind_order.sort_and_limit(b, query.plan, [k for k, _ in keys], node, site)
     return BoundQuery(plan, query.names)

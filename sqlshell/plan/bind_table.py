@@ -71,7 +71,7 @@ def sampled(b: Binder, bound: Bound, node: Any) -> Bound:
 def _named_table(b: Binder, node: Any, env: Env) -> Bound:
     alias = node.args.get("alias")
     if node.this.meta.get("path"):
-        return _source(b.ctx.describe_source(node.name, None, {}), alias, ())
+        return _source(_describe(b, node.name, None, {}, span_of(node)), alias, ())
     parts = tuple(p.name for p in node.parts)
     version = _version(b, node.args.get("version"))
     cte = env.ctes.get(parts[0].lower()) if len(parts) == 1 else None
@@ -81,12 +81,21 @@ def _named_table(b: Binder, node: Any, env: Env) -> Bound:
         return bind_from.relation(_use_cte(cte), alias, parts[0])
     lowered = tuple(p.lower() for p in parts)
     if len(parts) == 2 and lowered[0] in FORMATS and version is None:
-        return _source(b.ctx.describe_source(parts[1], lowered[0], {}), alias, lowered)
+        return _source(_describe(b, parts[1], lowered[0], {}, span_of(node)), alias, lowered)
     found = b.ctx.resolve_relation(parts, span_of(node), version)
     if isinstance(found, ViewDefinition):
         bound = bind_from.relation(_bind_view(b, found, span_of(node)), alias, parts[-1])
         return bound if alias is not None and alias.name else _qualified(bound, lowered)
     return _source(found, alias, lowered)
+
+
+def _describe(b: Binder, uri: str, form: str | None, options: dict[str, str], span: Span | None) -> Source:
+    """The files at `uri`; errors point at where it is written."""
+    try:
+        return b.ctx.describe_source(uri, form, options)
+    except Error as e:
+        e.span = e.span or span
+        raise
 
 
 def _qualified(bound: Bound, parts: tuple[str, ...]) -> Bound:
@@ -286,7 +295,7 @@ def _read_files(b: Binder, call: Any, site: Site) -> Source:
             span=span_of(call),
             hint=f"formats: {', '.join(FORMATS)}",
         )
-    return b.ctx.describe_source(path, form.lower() if form else None, options)
+    return _describe(b, path, form.lower() if form else None, options, span_of(call))
 
 
 def _option(value: Literal) -> str:

@@ -71,7 +71,8 @@ def _bind_recursive(b: Binder, item: Any, name: str, env: Env) -> BoundQuery:
     names = tuple(bind_from.column_aliases(item.args["alias"], list(anchor.names)))
     key = f"{name}#{fresh_id()}"
     # Later rounds may bring NULLs where the anchor has none.
-    rows = RecursiveRef(key, tuple(replace(c, nullable=True) for c in anchor.plan.output))
+    shown = zip(anchor.plan.output, names, strict=True)
+    rows = RecursiveRef(key, tuple(replace(c, name=n, nullable=True) for c, n in shown))
     self_reference = Cte(name, BoundQuery(rows, names), recursive_key=key)
     step = b.query(union.right, replace(env, ctes={**env.ctes, name.lower(): self_reference}))
     if len(step.names) != len(names):
