@@ -32,9 +32,7 @@ _EXACT = Context(prec=60)
 
 def to_output(lf: pl.LazyFrame, columns: Sequence[Column]) -> pl.LazyFrame:
     """Kernel columns `c{id}` as columns "0", "1", ... of types Arrow knows (see `types_arrow.py`)."""
-    return lf.select(
-        to_arrow_form(pl.col(f"c{c.id}"), c.type).alias(str(i)) for i, c in enumerate(columns)
-    )
+    return lf.select(to_arrow_form(pl.col(f"c{c.id}"), c.type).alias(str(i)) for i, c in enumerate(columns))
 
 
 def to_arrow_form(e: pl.Expr, t: SqlType) -> pl.Expr:
@@ -116,7 +114,11 @@ def _datetime(k: Kernel, e: pl.Expr, source: pl.Datetime, t: SqlType) -> pl.Expr
     """Other units to microseconds, other zones to UTC; a wall clock read as an instant is UTC's."""
     micros = e if source.time_unit == "us" else e.dt.cast_time_unit("us")
     if isinstance(t, Timestamp):
-        return micros.dt.replace_time_zone("UTC") if source.time_zone is None else micros.dt.convert_time_zone("UTC")
+        return (
+            micros.dt.replace_time_zone("UTC")
+            if source.time_zone is None
+            else micros.dt.convert_time_zone("UTC")
+        )
     if source.time_zone is not None:
         micros = micros.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return micros.cast(dtype(t))
@@ -173,4 +175,5 @@ def _struct(k: Kernel, e: pl.Expr, source: pl.Struct, t: Struct) -> pl.Expr:
 
 
 def _as_dtype(d: Any) -> pl.DataType:
-    return d() if isinstance(d, type) else d
+    found: pl.DataType = d() if isinstance(d, type) else d
+    return found

@@ -1,8 +1,8 @@
 """Errors of kernels to typed errors.
 
-A lowering that wants to raise plants a *marker* (`⟦CONDITION@start-end` and details) in a polars expression; polars
-puts it into the text of its own error; `translate` finds it there. Everything else is told apart by the words
-polars, pyarrow and the operating system use.
+A lowering that wants to raise plants a *marker* (`⟦CONDITION@start-end` and details) in a polars expression;
+polars puts it into the text of its own error; `translate` finds it there. Everything else is told apart by the
+words polars, pyarrow and the operating system use.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sqlshell.errors import (
     QueryCancelled,
     SourceNotFound,
 )
+from sqlshell.exec.text_values import BEYOND_DECIMAL
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 OPEN, CLOSE, SEP = "⟦", "⟧", "\x1f"
 
 _MARK = re.compile(
-    rf"{OPEN}([A-Z0-9_.]+)@(?:(\d+)-(\d+))?((?:{SEP}[^{SEP}{CLOSE}]*)*){CLOSE}(?:' for \d+ out of \d+ values: \[(.*))?",
+    rf"{OPEN}([A-Z0-9_.]+)@(?:(\d+)-(\d+))?((?:{SEP}[^{SEP}{CLOSE}]*)*){CLOSE}"
+    r"(?:' for \d+ out of \d+ values: \[(.*))?",
     re.DOTALL,
 )
 _RAISED = re.compile(r"^(?:\w+: )?([A-Z0-9_]+(?:\.[A-Z0-9_]+)*)@(\d+)-(\d+)((?:\|[^\n]*)?)$", re.MULTILINE)
@@ -52,17 +54,25 @@ _MESSAGES = {
         'The value {2} of the type "{0}" cannot be cast to "{1}" due to an overflow.',
         _TRY.format("cast"),
     ),
+    "BINARY_ARITHMETIC_OVERFLOW": ("{0} overflow.", None),
+    "INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING_WITH_NOTICE": (
+        'The value {2} of the type "{0}" cannot be cast to "{1}": it has not the form of such an interval.',
+        _TRY.format("cast"),
+    ),
     "INVALID_ARRAY_INDEX": (
         "The index {0} is out of bounds. The array has {1} elements.",
-        "Use the SQL function `get()` to tolerate accessing element at invalid index and return NULL instead.",
+        "Use `get()` to tolerate an invalid index and return NULL instead.",
     ),
     "INVALID_ARRAY_INDEX_IN_ELEMENT_AT": (
         "The index {0} is out of bounds. The array has {1} elements.",
-        "Use `try_element_at` to tolerate accessing element at invalid index and return NULL instead.",
+        "Use `try_element_at` to tolerate an invalid index and return NULL instead.",
     ),
     "INVALID_INDEX_OF_ZERO": ("The index 0 is invalid. An index shall be either < 0 or > 0.", None),
     "DATETIME_OVERFLOW": ("Datetime operation overflow: {0}.", None),
-    "SCALAR_SUBQUERY_TOO_MANY_ROWS": ("More than one row returned by a subquery used as an expression.", None),
+    "SCALAR_SUBQUERY_TOO_MANY_ROWS": (
+        "More than one row returned by a subquery used as an expression.",
+        None,
+    ),
 }
 _OVERFLOW_HINTS = {"+": "add", "-": "subtract", "*": "multiply"}
 
@@ -74,16 +84,19 @@ def marker(condition: str, span: Span | None, *details: str) -> str:
 
 
 def translate(exc: BaseException, path: str | None = None) -> Error:
-    """The typed error for whatever running a plan raised; `path` names the file being read, if one is known."""
+    """The typed error for whatever running a plan raised; `path` names the file being read, if known."""
     if isinstance(exc, Error):
         return exc
-    text = str(exc)
+    # Behind the first part polars prints the expression, with the markers of checks that did not fail.
+    text = str(exc).split("\n\nThis error occurred in the following expression:", 1)[0]
     found = _MARK.search(text)
     if found:
         return _marked(found)
     raised = _RAISED.search(text)
     if raised:
-        return _data_error(raised.group(1), raised.group(4).split("|")[1:], (int(raised.group(2)), int(raised.group(3))))
+        return _data_error(
+            raised.group(1), raised.group(4).split("|")[1:], (int(raised.group(2)), int(raised.group(3)))
+        )
     if isinstance(exc, KeyboardInterrupt):
         return QueryCancelled("cancelled")
     return _environment(exc, text, path) or _native(text) or _bug(exc, text)
@@ -99,6 +112,9 @@ def _marked(found: re.Match[str]) -> Error:
 
 def _data_error(condition: str, details: list[str], span: Span | None) -> Error:
     message, hint = _worded(condition, details)
+    if details and details[-1] == str(BEYOND_DECIMAL):
+        condition = "NUMERIC_OUT_OF_SUPPORTED_RANGE"
+        message, hint = "The value has more than 38 digits before the point.", None
     return DataError(message, condition=condition, span=span, hint=hint)
 
 
@@ -108,7 +124,7 @@ def _worded(condition: str, details: list[str]) -> tuple[str, str | None]:
     template, hint = _MESSAGES.get(condition, (None, None))
     if template is None:
         return (", ".join(details) or condition.replace("_", " ").lower()), None
-    if condition == "ARITHMETIC_OVERFLOW" and len(details) > 1 and details[1] in _OVERFLOW_HINTS:
+    if condition.endswith("ARITHMETIC_OVERFLOW") and len(details) > 1 and details[1] in _OVERFLOW_HINTS:
         hint = _TRY.format(_OVERFLOW_HINTS[details[1]])
     return template.format(*details, *[""] * 3), hint
 
@@ -117,7 +133,11 @@ def _out_of_range(target: str, scale: str = "0", value: str | None = None) -> tu
     """The message for a number with too many digits; `value` is unscaled, or any other number as text."""
     shown = "The result"
     if value is not None:
-        shown = f"The value {PyDecimal(value).scaleb(-int(scale)):f}" if _WHOLE.fullmatch(value) else f"The value {value}"
+        shown = (
+            f"The value {PyDecimal(value).scaleb(-int(scale)):f}"
+            if _WHOLE.fullmatch(value)
+            else f"The value {value}"
+        )
     return f"{shown} cannot be represented as {target}.", "use a wider decimal or a double, or try_cast"
 
 

@@ -12,7 +12,6 @@ from sqlshell.exec.lower_types import MICROS, UTC_MICROS, WALL_MICROS, dtype
 from sqlshell.functions.decimal_arithmetic import round_half_up
 from sqlshell.functions.fallible import cast_can_fail
 from sqlshell.types import (
-    BIGINT,
     Array,
     Boolean,
     Date,
@@ -57,7 +56,7 @@ def cast(k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe: bool) ->
         return lower_parse.from_text(k, e, target, safe)
     for kinds, caster in _CASTERS:
         if isinstance(target, kinds):
-            return caster(k, e, source, target, safe)
+            return caster(k, e, source, target, safe)  # type: ignore[no-any-return]
     raise unsupported(source, target)
 
 
@@ -65,7 +64,9 @@ def unsupported(source: SqlType, target: SqlType) -> NotSupportedError:
     return NotSupportedError(f"a cast from {source} to {target} is not supported")
 
 
-def fitting(k: Kernel, e: pl.Expr, bad: Any, source: SqlType, target: SqlType, value: Any, safe: bool) -> pl.Expr:
+def fitting(
+    k: Kernel, e: pl.Expr, bad: Any, source: SqlType, target: SqlType, value: Any, safe: bool
+) -> pl.Expr:
     """`value(e)` where `bad(e)` is false, else NULL or CAST_OVERFLOW."""
 
     def finish(v: pl.Expr) -> pl.Expr:
@@ -98,8 +99,11 @@ def _to_integral(k: Kernel, e: pl.Expr, source: SqlType, target: Any, safe: bool
     return _narrowed(k, e, source, target, safe)
 
 
-def _narrowed(k: Kernel, e: pl.Expr, source: SqlType, target: Any, safe: bool) -> pl.Expr:
-    kind = dtype(target)
+def _narrowed(
+    k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe: bool, kind: Any = None
+) -> pl.Expr:
+    """The number `e` as `target` (stored as `kind`); NULL or CAST_OVERFLOW where it does not fit."""
+    kind = kind or dtype(target)
     if safe:
         return e.cast(kind, strict=False)
     return k.named(e, "CAST_OVERFLOW", str(source).upper(), str(target).upper()).cast(kind, strict=True)
@@ -127,13 +131,15 @@ def _to_fractional(k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe
 
 def _to_decimal(k: Kernel, e: pl.Expr, source: SqlType, target: Any, safe: bool) -> pl.Expr:
     if isinstance(source, Fractional):
-        return lower_parse.decimal_from_double(k, e, source, target, safe)
+        return lower_parse.decimal_from_double(k, e, target, safe)
     if isinstance(source, Timestamp):
         return _rescaled(k, e.to_physical().cast(pl.Int128), Decimal(38, 6), target, safe)
     if isinstance(source, Boolean):
         return _rescaled(k, e.cast(pl.Int128), Decimal(1, 0), target, safe)
     if isinstance(source, Integral):
-        return _rescaled(k, e.cast(pl.Int128), Decimal({8: 3, 16: 5, 32: 10, 64: 19}[source.bits], 0), target, safe)
+        return _rescaled(
+            k, e.cast(pl.Int128), Decimal({8: 3, 16: 5, 32: 10, 64: 19}[source.bits], 0), target, safe
+        )
     if isinstance(source, Decimal):
         return _rescaled(k, e, source, target, safe)
     if isinstance(source, Interval):
@@ -148,7 +154,7 @@ def _interval_to_decimal(k: Kernel, e: pl.Expr, source: Any, target: Any, safe: 
 
 
 def _rescaled(k: Kernel, e: pl.Expr, source: Decimal, target: Decimal, safe: bool) -> pl.Expr:
-    """An unscaled value of `source` as one of `target`: halves away from zero, digits checked where they can fail."""
+    """An unscaled value of `source` as one of `target`: halves away from zero, digits checked."""
     up = target.scale - source.scale
     if not cast_can_fail(source, target):
         if up >= 0:
@@ -157,7 +163,9 @@ def _rescaled(k: Kernel, e: pl.Expr, source: Decimal, target: Decimal, safe: boo
     if up >= 0:
         # Comparing before scaling keeps the product inside Int128.
         limit = 10 ** max(0, target.precision - up)
-        return digits_checked(k, e, limit, source.scale, target, lambda v: v * pl.lit(10**up, dtype=pl.Int128), safe)
+        return digits_checked(
+            k, e, limit, source.scale, target, lambda v: v * pl.lit(10**up, dtype=pl.Int128), safe
+        )
     rounded = k.let([e], lambda v: round_half_up(pl, v, -up))
     return digits_checked(k, rounded, 10**target.precision, target.scale, target, lambda v: v, safe)
 
@@ -203,15 +211,22 @@ def _to_timestamp(k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe:
         whole = micros.truncdiv(pl.lit(10**scale, dtype=pl.Int128)) if scale else micros
         return _timestamp_of(k, whole, source, target, safe)
     if isinstance(source, Fractional):
-        micros = e.cast(pl.Float64) * pl.lit(1e6)
-        return _narrowed(k, micros, source, BIGINT, safe).cast(UTC_MICROS)
+        micros = k.let([e.cast(pl.Float64)], lambda v: _finite(k, v, source, target, safe) * pl.lit(1e6))
+        return _narrowed(k, micros, source, target, safe, pl.Int64).cast(UTC_MICROS)
     if isinstance(source, Boolean):
         return e.cast(pl.Int64).cast(UTC_MICROS)
     raise unsupported(source, target)
 
 
+def _finite(k: Kernel, v: pl.Expr, source: SqlType, target: SqlType, safe: bool) -> pl.Expr:
+    if safe:
+        return pl.when(v.is_finite()).then(v)
+    names = str(source).upper(), str(target).upper()
+    return k.raise_if(~v.is_finite(), "CAST_INVALID_INPUT", v, *names, v)
+
+
 def _timestamp_of(k: Kernel, micros: pl.Expr, source: SqlType, target: SqlType, safe: bool) -> pl.Expr:
-    return _narrowed(k, micros, source, BIGINT, safe).cast(UTC_MICROS)
+    return _narrowed(k, micros, source, target, safe, pl.Int64).cast(UTC_MICROS)
 
 
 def _to_wall_clock(k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe: bool) -> pl.Expr:

@@ -1,11 +1,12 @@
 """Bound expressions to polars expressions.
 
 `Kernel.lower` walks an expression and asks each function's registry row for its polars form. It carries the
-*active mask*: under CASE, AND, OR and lazy functions, and under an aggregate's FILTER, a call that may raise gets
-its first column argument nulled where its value is not wanted. Polars' own masking of branches is not enough.
+*active mask*: under CASE, AND, OR and lazy functions, and under an aggregate's FILTER, a call that may raise
+gets its first column argument nulled where its value is not wanted. Polars' own masking of branches is not
+enough.
 
-Polars evaluates an expression that occurs twice twice (common subexpression elimination stays off, see the design
-notes), so a lowering that needs a value twice binds it with `Kernel.let`.
+Polars evaluates an expression that occurs twice twice (common subexpression elimination stays off, see the
+design notes), so a lowering that needs a value twice binds it with `Kernel.let`.
 """
 
 from __future__ import annotations
@@ -108,17 +109,17 @@ class Kernel:
     def raise_if(self, bad: pl.Expr, condition: str, value: pl.Expr, *details: Any) -> pl.Expr:
         """`value` where `bad` is false or NULL; the statement fails with `condition` where it is true.
 
-        Details are texts, or polars expressions that are shown for the failing row. `value` occurs once in the
-        result, `bad` once: bind what they share with `let`.
+        Details are texts, or polars expressions that are shown for the failing row. Bind what `bad` and `value`
+        share with `let`.
         """
         return raise_where(bad, condition, self._span(), value, details)
 
     def failure(self, condition: str, *details: str) -> Exception:
-        """What the Python body of a lowering raises for a value it refuses; `translate` gives the typed error."""
+        """What the Python body of a lowering raises for a value it refuses (`translate` types it)."""
         return ValueError(marker(condition, self._span(), *details))
 
     def named(self, e: pl.Expr, condition: str, *details: str) -> pl.Expr:
-        """`e`, such that a strict polars cast of it fails as `condition` with the offending value as detail."""
+        """`e`, such that a strict polars cast of it fails as `condition`, the value being the last detail."""
         name = marker(condition, self._span(), *details)
         # Inner aliases are dropped by polars; a struct's field name is not, and shows up in its error text.
         return pl.struct(e.alias(name)).struct.field(name)
@@ -145,7 +146,7 @@ class Kernel:
         return e.dt.convert_time_zone(self.tz).dt.replace_time_zone(None)
 
     def from_wall(self, e: pl.Expr) -> pl.Expr:
-        """A wall clock of the session zone as an instant; gaps move forward, overlaps take the earlier one."""
+        """A wall clock of the session zone as an instant; gaps move forward, overlaps take the earlier."""
         return self.wall_in_zone(e, self.tz)
 
     def wall_in_zone(self, e: pl.Expr, zone: str) -> pl.Expr:
@@ -301,8 +302,14 @@ def _call(k: Kernel, e: Call) -> pl.Expr:
 
 
 def _cast(k: Kernel, e: Cast) -> pl.Expr:
-    if isinstance(e.arg, Literal) and e.arg.value == "epoch" and isinstance(e.type, (Date, Timestamp, TimestampNtz)):
-        return pl.lit(0, dtype=pl.Int32 if isinstance(e.type, Date) else pl.Int64).cast(lower_types.dtype(e.type))
+    if (
+        isinstance(e.arg, Literal)
+        and e.arg.value == "epoch"
+        and isinstance(e.type, (Date, Timestamp, TimestampNtz))
+    ):
+        return pl.lit(0, dtype=pl.Int32 if isinstance(e.type, Date) else pl.Int64).cast(
+            lower_types.dtype(e.type)
+        )
     arg = k.lower(e.arg)
     if k.mask is not None and not e.safe and cast_can_fail(e.arg.type, e.type):
         arg = pl.when(k.mask).then(arg)

@@ -14,7 +14,6 @@ from sqlshell.types import (
     Date,
     DayTimeInterval,
     Decimal,
-    Float,
     Fractional,
     Integral,
     Map,
@@ -62,28 +61,38 @@ def _decimal(k: Kernel, e: pl.Expr, t: Any) -> pl.Expr:
 
 
 def _float(k: Kernel, e: pl.Expr, t: SqlType) -> pl.Expr:
-    """Java's Double.toString: plain from 10^-3 up to 10^7, else d.dddE±n. Only those others take the slow way."""
-    single = isinstance(t, Float)
+    """Java's Double.toString: plain from 10^-3 up to 10^7, else d.dddE±n (the slow way)."""
 
     def finish(v: pl.Expr) -> pl.Expr:
         size = v.abs()
         easy = (v == 0) | ((size >= 1e-3) & (size < 1e7))
         hard = pl.when(~easy).then(v)
-        written = hard.map_batches(_java_floats(single), return_dtype=pl.String, is_elementwise=True)
+        written = hard.map_batches(_java_floats(), return_dtype=pl.String, is_elementwise=True)
         return pl.when(easy).then(v.cast(pl.String)).otherwise(written)
 
     return k.let([e], finish)
 
 
-def _java_floats(single: bool) -> Callable[[pl.Series], pl.Series]:
+def _java_floats() -> Callable[[pl.Series], pl.Series]:
     def run(s: pl.Series) -> pl.Series:
         if s.null_count() == len(s):
             return pl.Series([None] * len(s), dtype=pl.String)
         # polars writes the shortest digits for either width; Python's repr only for doubles.
-        texts = s.cast(pl.String).to_list()
-        return pl.Series([None if x is None else _java_float(x) for x in texts], dtype=pl.String)
+        pairs = zip(s.to_list(), s.cast(pl.String).to_list(), strict=True)
+        return pl.Series(
+            [None if x is None else _java_float(_two_digits(x, t)) for x, t in pairs], dtype=pl.String
+        )
 
     return run
+
+
+def _two_digits(value: float, text: str) -> str:
+    """Java shows two digits where one would do, the nearest two: it matters for subnormal numbers only."""
+    tiny = 0 < abs(value) < _TINY
+    return f"{value:.1e}" if tiny and sum(c.isdigit() for c in text.partition("e")[0]) == 1 else text
+
+
+_TINY = 1e-37
 
 
 def _java_float(text: str) -> str:

@@ -1,7 +1,7 @@
 """Text to values, as Spark's ANSI casts read it.
 
-Each type has a *fast* polars cast that accepts only what Spark accepts, with the same value; what it leaves NULL
-goes to a Python reader of the whole grammar (`text_values`), which sees only those rows.
+Each type has a *fast* polars cast that accepts only what Spark accepts, with the same value; what it leaves
+NULL goes to a Python reader of the whole grammar (`text_values`), which sees only those rows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sqlshell.types import (
     Decimal,
     Fractional,
     Integral,
+    Interval,
     SqlType,
     Time,
     Timestamp,
@@ -82,11 +83,14 @@ def _checked(k: Kernel, s: pl.Expr, value: pl.Expr, target: SqlType, safe: bool)
         return value
     bad = value.is_null() & s.is_not_null()
     shown = pl.lit("'") + pl.when(bad).then(s) + pl.lit("'")
-    return k.raise_if(bad, "CAST_INVALID_INPUT", value, "STRING", str(target).upper(), shown)
+    condition = "CAST_INVALID_INPUT"
+    if isinstance(target, Interval):
+        condition = "INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING_WITH_NOTICE"
+    return k.raise_if(bad, condition, value, "STRING", str(target).upper(), shown)
 
 
 def by_python(e: pl.Expr, f: Callable[[Any], Any], storage: Any, kind: Any) -> pl.Expr:
-    """`f` over the values that are not NULL; `storage` is the integer type `kind` is stored as, if `f` gives that."""
+    """`f` over the values that are not NULL; it gives values of dtype `storage`, cast to `kind`."""
 
     def run(s: pl.Series) -> pl.Series:
         if s.null_count() == len(s):
@@ -173,7 +177,7 @@ _READERS: tuple[tuple[Any, Callable[[Any, Any], Reader]], ...] = (
 
 
 def _decimal(k: Kernel, e: pl.Expr, t: Decimal, safe: bool) -> pl.Expr:
-    """Polars rounds halves to even: it reads only texts with no more digits after the point than the type has."""
+    """Polars rounds halves to even: it reads only texts with no more fraction digits than the type has."""
 
     def first(s: pl.Expr) -> pl.Expr:
         fraction = s.str.len_bytes().cast(pl.Int64) - s.str.find(".", literal=True).cast(pl.Int64) - 1
@@ -195,20 +199,7 @@ def _decimal(k: Kernel, e: pl.Expr, t: Decimal, safe: bool) -> pl.Expr:
     return k.let([e], first)
 
 
-def decimal_from_double(k: Kernel, e: pl.Expr, source: SqlType, t: Decimal, safe: bool) -> pl.Expr:
-    """A double's shortest decimal digits, halves away from zero (so 2.675 is exactly that, as in Spark)."""
-    text = e.cast(pl.String)
-
-    def first(v: pl.Expr, s: pl.Expr) -> pl.Expr:
-        fine = pl.when(v.is_finite()).then(s)
-        value = _decimal(k, fine, t, safe)
-        if safe:
-            return value
-        return k.let([v, value], refused)
-
-    def refused(v: pl.Expr, value: pl.Expr) -> pl.Expr:
-        name = f"Decimal({t.precision}, {t.scale})"
-        condition = "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION"
-        return k.raise_if(v.is_not_null() & v.is_finite().not_(), condition, value, name, "0", v)
-
-    return k.let([e, text], first)
+def decimal_from_double(k: Kernel, e: pl.Expr, t: Decimal, safe: bool) -> pl.Expr:
+    """A double's shortest decimal digits, halves away from zero (2.675 is exactly that); NaN, inf: NULL."""
+    text = k.let([e], lambda v: pl.when(v.is_finite()).then(v.cast(pl.String)))
+    return _decimal(k, text, t, safe)

@@ -7,13 +7,13 @@ intervals Int32 months, day-time intervals Duration("us"), variant JSON text. Ev
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal as PyDecimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from sqlshell.errors import InternalError
+from sqlshell.functions.decimal_wide import unscaled
 from sqlshell.types import (
     Array,
     BigInt,
@@ -105,20 +105,6 @@ def kernel_value(value: Any, t: SqlType) -> Any:
     if isinstance(t, Struct):
         return {f.name: kernel_value(v, f.type) for f, v in zip(t.fields, value, strict=True)}
     return value
-
-
-def unscaled(value: PyDecimal | int, scale: int) -> int:
-    """`value` times 10^scale, exactly."""
-    sign, digits, exponent = PyDecimal(value).as_tuple()
-    number = int("".join(map(str, digits)))
-    shift = scale + int(exponent)
-    if shift >= 0:
-        number *= 10**shift
-    else:
-        number, rest = divmod(number, 10**-shift)
-        if rest:
-            raise InternalError(f"{value} does not fit scale {scale}")
-    return -number if sign else number
 
 
 def literal(value: Any, t: SqlType) -> pl.Expr:

@@ -17,8 +17,12 @@ DAY = 86_400 * SECOND
 _BLANKS = "".join(map(chr, range(0x21))) + "\x7f"
 """What casts trim at both ends: blanks and control characters."""
 
+BEYOND_DECIMAL = 15 * 10**37
+"""Stands for a number with more than 38 whole digits: no decimal has it, and an Int128 holds it."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _DOUBLE = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[dDfF]?")
+_HEX_DOUBLE = re.compile(r"([+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+)[dDfF]?")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TRUE = frozenset({"t", "true", "y", "yes", "1"})
 _FALSE = frozenset({"f", "false", "n", "no", "0"})
@@ -44,6 +48,8 @@ def double(text: str) -> float | None:
     trimmed = text.strip(_BLANKS)
     if _DOUBLE.fullmatch(trimmed):
         return float(trimmed.rstrip("dDfF"))
+    if hexadecimal := _HEX_DOUBLE.fullmatch(trimmed):
+        return float.fromhex(hexadecimal.group(1))
     word = trimmed.lower()
     if word in {"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}:
         return float(word)
@@ -59,6 +65,8 @@ def unscaled(text: str, scale: int) -> int | None:
         sign, digits, exponent = Decimal(trimmed).as_tuple()
     except InvalidOperation:
         return None
+    if any(digits) and len(digits) + int(exponent) > 38:
+        return -BEYOND_DECIMAL if sign else BEYOND_DECIMAL
     shift = int(exponent) + scale
     number = int("".join(map(str, digits)))
     if shift >= 0:
@@ -109,11 +117,11 @@ def civil_days(year: int, month: int, day: int) -> int | None:
     return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
 
 
-_CLOCK = re.compile(r"([0-9]{1,2})(?::([0-9]{1,2})(?::([0-9]{1,2})(?:\.([0-9]{0,9}))?)?)?")
+_CLOCK = re.compile(r"([0-9]{1,2})(?::([0-9]{1,2})(?::([0-9]{1,2})(?:\.([0-9]*))?)?)?")
 
 
-def _wall(text: str) -> tuple[int, str, bool] | None:
-    """Wall-clock microseconds, the zone's text, and whether there was a time of day."""
+def _wall(text: str) -> tuple[int, str] | None:
+    """Wall-clock microseconds and the zone's text."""
     trimmed = text.strip(_BLANKS)
     found = _DATE.match(trimmed)
     if not found:
@@ -123,16 +131,30 @@ def _wall(text: str) -> tuple[int, str, bool] | None:
     if days is None:
         return None
     if not rest:
-        return days * DAY, "", False
+        return days * DAY, ""
     if not found.group(4) or rest[0] not in " T":
         return None
     clock = _CLOCK.match(rest, 1)
     if not clock or (clock.group(2) is None and len(rest) > clock.end()):
-        return (days * DAY, "", False) if not rest[1:].strip() else None
+        return None
     micros = _clock_micros(clock)
     if micros is None:
         return None
-    return days * DAY + micros, rest[clock.end() :].strip(), True
+    return days * DAY + micros, rest[clock.end() :].strip()
+
+
+def _today(text: str, zone: str) -> tuple[int, str] | None:
+    """A time of day alone, `[T]h:m[:s]`, on the current day of the zone."""
+    trimmed = text.strip(_BLANKS).removeprefix("T")
+    clock = _CLOCK.match(trimmed)
+    if not clock or clock.group(2) is None:
+        return None
+    micros = _clock_micros(clock)
+    name = trimmed[clock.end() :].strip()
+    where = zone_of(name or zone)
+    if micros is None or where is None:
+        return None
+    return (datetime.now(where).date() - _EPOCH.date()).days * DAY + micros, name
 
 
 def _clock_micros(clock: re.Match[str]) -> int | None:
@@ -153,10 +175,10 @@ def wall_micros(text: str) -> int | None:
 
 def timestamp_micros(text: str, session_zone: str) -> int | None:
     """A timestamp in the zone the text names, else in the session's."""
-    found = _wall(text)
+    found = _wall(text) or _today(text, session_zone)
     if found is None:
         return None
-    wall, name, _ = found
+    wall, name = found
     zone = zone_of(name or session_zone)
     if zone is None:
         return None
@@ -251,7 +273,9 @@ def year_month(text: str, start: str, end: str) -> int | None:
         months = int(body) * (12 if start == "year" else 1) if re.fullmatch("[0-9]+", body) else None
     else:
         found = re.fullmatch(r"([0-9]+)-([0-9]+)", body)
-        months = int(found.group(1)) * 12 + int(found.group(2)) if found and int(found.group(2)) < 12 else None
+        months = (
+            int(found.group(1)) * 12 + int(found.group(2)) if found and int(found.group(2)) < 12 else None
+        )
     return sign * months if months is not None and months < 1 << 31 else None
 
 

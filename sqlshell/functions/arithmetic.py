@@ -1,7 +1,7 @@
 """`+ - * / % div` and negation on integers and floats, and the choice between the families of operands.
 
-ANSI: integers raise ARITHMETIC_OVERFLOW, a zero divisor DIVIDE_BY_ZERO. A check is left out where the types (or
-the literals) rule failure out. The `try_` forms give NULL instead.
+ANSI: integers raise ARITHMETIC_OVERFLOW, a zero divisor DIVIDE_BY_ZERO. A check is left out where the types
+(or the literals) rule failure out. The `try_` forms give NULL instead.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _apply(op: str, a: Any, b: Any) -> Any:
 
 def _plain(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
     t = k.call.type
-    if isinstance(t, Fractional) or not integer_can_overflow(k.call):
+    if isinstance(t, Fractional) or not integer_can_overflow(k.call, op):
         return _apply(op, a, b)
     if t.bits < 64:
         return _widened(k, op, a, b, safe)
@@ -85,8 +85,9 @@ def _widened(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
 
     def finish(r: Any) -> Any:
         narrow = r.cast(k.dtype(k.call.type), wrap_numerical=True)
+        condition = "ARITHMETIC_OVERFLOW" if bits == 32 else "BINARY_ARITHMETIC_OVERFLOW"
         name = "integer" if bits == 32 else str(k.call.type)
-        return checked(k, (r > top) | (r < -top - 1), "ARITHMETIC_OVERFLOW", narrow, safe, name, op)
+        return checked(k, (r > top) | (r < -top - 1), condition, narrow, safe, name, op)
 
     return k.let([wide], finish)
 
@@ -104,7 +105,11 @@ def nonzero(k: Any, dividend: Any, divisor: Any, safe: bool, condition: str = "D
 
 
 def _divide(k: Any, a: Any, b: Any, safe: bool) -> Any:
-    return k.let([a, b], lambda n, d: n / nonzero(k, n, d, safe))
+    if not k.is_literal(1):
+        return k.let([a, b], lambda n, d: n / nonzero(k, n, d, safe))
+    # Polars divides by a constant through its reciprocal, which is off by one bit in half of all cases; a column
+    # of that constant is divided by exactly.
+    return k.let([a], lambda n: n / k.pl.when(n.is_not_null()).then(nonzero(k, n, b, safe)))
 
 
 def _remainder(k: Any, a: Any, b: Any, safe: bool) -> Any:
@@ -157,6 +162,8 @@ def negative(k: Any, a: Any) -> Any:
     t = k.type(0)
     if isinstance(t, Interval):
         return interval_arithmetic.negative(k, a)
+    if isinstance(t, Decimal):
+        return k.pl.lit(0, dtype=k.pl.Int128) - a  # polars has no `-` for Int128
     if not isinstance(t, Integral):
         return -a
     least = k.pl.lit(-(1 << (t.bits - 1)), dtype=k.dtype(t))

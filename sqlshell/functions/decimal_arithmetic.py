@@ -1,7 +1,8 @@
 """Decimal `+ - * / % div` on unscaled Int128 values.
 
-Where the operands' digits prove that every step fits 38 digits the formula is plain Int128 arithmetic; elsewhere
-`decimal_wide` computes each batch, in Int128 when its values are small enough and in Python integers when not.
+Where the operands' digits prove that every step fits 38 digits the formula is plain Int128 arithmetic;
+elsewhere `decimal_wide` computes each batch, in Int128 when its values are small enough and in Python integers
+when not.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _fits(k: Any, op: str) -> bool:
     scale = max(x.scale, y.scale)
     whole = x.precision - x.scale
     narrow = x.precision + scale - x.scale <= 38 and y.precision + scale - y.scale <= 38
-    return narrow and (op == "%" or whole + y.scale <= 18)
+    return bool(narrow and (op == "%" or whole + y.scale <= 18))
 
 
 def _narrow(k: Any, op: str, n: Any, d: Any) -> Any:

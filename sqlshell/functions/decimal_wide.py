@@ -1,7 +1,7 @@
 """Decimal arithmetic whose steps may leave 128 bits, one batch at a time.
 
-A batch whose largest values prove that everything fits stays in Int128 columns; otherwise Python integers decide
-row by row. Both give NULL where the result needs more digits than its type has.
+A batch whose largest values prove that everything fits stays in Int128 columns; otherwise Python integers
+decide row by row. Both give NULL where the result needs more digits than its type has.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING, Any
 
+from sqlshell.errors import InternalError
 from sqlshell.types import Decimal
 
 if TYPE_CHECKING:
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 _LIMIT = 1 << 126
 
 
-def unscaled(value: Any, scale: int) -> int:
-    """A python number as a whole count of 10^-scale; it must be one."""
+def unscaled(value: PyDecimal | int, scale: int) -> int:
+    """`value` times 10^scale, exactly; it must be a whole number."""
     sign, digits, exponent = PyDecimal(value).as_tuple()
     shift = scale + int(exponent)
-    number = int("".join(map(str, digits)) or "0")
-    number = number * 10**shift if shift >= 0 else number // 10**-shift
+    number = int("".join(map(str, digits)))
+    if shift >= 0:
+        number *= int(10**shift)
+    else:
+        number, rest = divmod(number, int(10**-shift))
+        if rest:
+            raise InternalError(f"{value} does not fit scale {scale}")
     return -number if sign else number
 
 
@@ -87,7 +93,9 @@ def batch(pl: Any, op: str, x: Decimal, y: Decimal, result: SqlType) -> Callable
         if isinstance(result, Decimal) and _small(op, x, y, result, *largest):
             return _vectorised(pl, op, x, y, result, n, d)
         pairs = zip(n.to_list(), d.to_list(), strict=True)
-        values = [None if a is None or b is None or (b == 0 and op in "/%div") else one(a, b) for a, b in pairs]
+        values = [
+            None if a is None or b is None or (b == 0 and op in "/%div") else one(a, b) for a, b in pairs
+        ]
         return pl.Series(values, dtype=kind)
 
     return run
@@ -98,13 +106,13 @@ def _small(op: str, x: Decimal, y: Decimal, result: Decimal, a: int, b: int) -> 
     scale = max(x.scale, y.scale)
     top = min(_LIMIT, 10**result.precision)
     if op in {"+", "-"}:
-        return a * 10 ** (scale - x.scale) + b * 10 ** (scale - y.scale) < top
+        return bool(a * 10 ** (scale - x.scale) + b * 10 ** (scale - y.scale) < top)
     if op == "*":
-        return a * b < top
+        return bool(a * b < top)
     if op == "/":
         # At result scale 38 Spark's two roundings can differ from one.
         up = result.scale - x.scale + y.scale
-        return 0 <= up and a * 10**up < top and b < _LIMIT and result.scale < 37
+        return up >= 0 and a * 10**up < top and b < _LIMIT and result.scale < 37
     return False
 
 
@@ -127,7 +135,7 @@ def _vectorised(pl: Any, op: str, x: Decimal, y: Decimal, result: Decimal, n: An
         u = power(a, result.scale - x.scale + y.scale)
         frame = frame.with_columns(q=u.truncdiv(b), r=u - u.truncdiv(b) * b)
         up = (pl.col("r").abs() >= b.abs() - pl.col("r").abs()).cast(pl.Int128)
-        e, digits = pl.col("q") + pl.when((a < 0) == (b < 0)).then(up).otherwise(-up), 0
+        e, digits = pl.col("q") + pl.when((a < 0) == (b < 0)).then(up).otherwise(pl.lit(0, pl.Int128) - up), 0
     else:
         u, v = power(a, scale - x.scale), power(b, scale - y.scale)
         e, digits = (u + v if op == "+" else u - v), scale - result.scale

@@ -6,8 +6,6 @@ never overflows; an `int + int` widened to bigint does not either).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlshell.expr.expr import AggCall, Call, Cast, Expr, Lambda, Literal
 from sqlshell.functions import registry
 from sqlshell.types import (
@@ -69,7 +67,7 @@ def _sum_can_fail(call: Call | AggCall) -> bool:
     if isinstance(t, Fractional):
         return False
     if isinstance(t, Decimal):
-        return decimal_can_overflow(call.fn, *(a.type for a in call.args), t)
+        return decimal_can_overflow(call.fn, call.args[0].type, call.args[1].type, t)
     if isinstance(t, Integral):
         return integer_can_overflow(call)
     return True
@@ -86,12 +84,12 @@ def decimal_can_overflow(op: str, a: SqlType, b: SqlType, result: Decimal) -> bo
     return digits > 38 or result.scale < scale
 
 
-def integer_can_overflow(call: Call | AggCall) -> bool:
-    """Whether the bounds of the arguments leave the result type of an integer `+`, `-` or `*`."""
-    bounds = integer_bounds(call)
+def integer_can_overflow(call: Call | AggCall, op: str | None = None) -> bool:
+    """Whether the arguments' bounds leave the type of an integer `+`, `-` or `*` (`op` for try_add...)."""
     assert isinstance(call.type, Integral)
+    low, high = _result_bounds(op or call.fn, call.args)
     top = _BITS[call.type.bits]
-    return bounds is None or bounds[0] < -top - 1 or bounds[1] > top
+    return low < -top - 1 or high > top
 
 
 def integer_bounds(e: Expr) -> tuple[int, int] | None:
@@ -101,16 +99,18 @@ def integer_bounds(e: Expr) -> tuple[int, int] | None:
     if isinstance(e, Cast) and isinstance(e.arg.type, Integral):
         return _clip(integer_bounds(e.arg), e.type)
     if isinstance(e, Call) and e.fn in {"+", "-", "*"} and len(e.args) == 2:
-        if not all(isinstance(a.type, Integral) for a in e.args):
-            return None
-        a, b = (_clip(integer_bounds(x), x.type) for x in e.args)
-        if e.fn == "+":
-            return a[0] + b[0], a[1] + b[1]
-        if e.fn == "-":
-            return a[0] - b[1], a[1] - b[0]
-        corners = [x * y for x in a for y in b]
-        return min(corners), max(corners)
+        return _result_bounds(e.fn, e.args) if isinstance(e.type, Integral) else None
     return _clip(_KNOWN.get(e.fn) if isinstance(e, Call) else None, e.type)
+
+
+def _result_bounds(op: str, args: tuple[Expr, ...]) -> tuple[int, int]:
+    a, b = (_clip(integer_bounds(x), x.type) for x in args)
+    if op == "+":
+        return a[0] + b[0], a[1] + b[1]
+    if op == "-":
+        return a[0] - b[1], a[1] - b[0]
+    corners = [x * y for x in a for y in b]
+    return min(corners), max(corners)
 
 
 _KNOWN = {
@@ -139,20 +139,28 @@ def _division_can_fail(call: Call | AggCall) -> bool:
         return True
     if isinstance(t, Decimal):
         a, b = call.args[0].type, divisor.type
-        return not isinstance(a, Decimal) or not isinstance(b, Decimal) or call.fn == "div" or t.precision == 38
+        return (
+            not isinstance(a, Decimal) or not isinstance(b, Decimal) or call.fn == "div" or t.precision == 38
+        )
     return isinstance(t, (Integral, Interval)) and divisor.value == -1
 
 
 def cast_can_fail(source: SqlType, target: SqlType) -> bool:
     """Whether an ANSI cast may raise on some value."""
-    if source == target or isinstance(source, Void) or isinstance(target, Boolean) and not isinstance(source, (String, Variant)):
+    if (
+        source == target
+        or isinstance(source, Void)
+        or (isinstance(target, Boolean) and not isinstance(source, (String, Variant)))
+    ):
         return False
     if isinstance(target, String):
         return False
     if isinstance(source, (String, Variant)):
         return not isinstance(target, (String, Variant, Binary))
     if isinstance(target, Integral):
-        return not (isinstance(source, Boolean) or isinstance(source, Integral) and source.bits <= target.bits)
+        return not (
+            isinstance(source, Boolean) or (isinstance(source, Integral) and source.bits <= target.bits)
+        )
     if isinstance(target, Fractional):
         return False
     if isinstance(target, Decimal):
@@ -181,4 +189,3 @@ def _to_decimal_can_fail(source: SqlType, target: Decimal) -> bool:
         carry = 1 if target.scale < source.scale else 0
         return whole < source.precision - source.scale + carry
     return True
-

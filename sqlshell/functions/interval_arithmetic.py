@@ -24,7 +24,7 @@ DAY = 86_400_000_000
 
 
 def lower(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
-    """`a op b` where a is temporal or an interval (the binder puts the interval second, or first of a product)."""
+    """`a op b`, a being temporal or an interval (the interval comes second, or first of a product)."""
     left, right = k.type(0), k.type(1)
     if op == "div":
         return _ratio(k, a, b)

@@ -1,4 +1,4 @@
-"""LIKE and ILIKE. Constant patterns become comparisons, prefix, suffix and substring tests, or one Rust regex."""
+"""LIKE and ILIKE. Constant patterns become equality, prefix, suffix and substring tests, or one Rust regex."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from sqlshell.errors import AnalysisError
-from sqlshell.functions.common import failure, per_distinct
+from sqlshell.functions.common import constant, failure, per_distinct
 
 ANY, ONE = object(), object()
 
 
-class BadEscape(Exception):
+class EscapeError(Exception):
     """The pattern ends in its escape character, or escapes an ordinary one."""
 
     def __init__(self, condition: str) -> None:
@@ -38,7 +38,7 @@ class Pattern:
 
 @lru_cache(maxsize=256)
 def parse(pattern: str, escape: str) -> Pattern:
-    """Split a LIKE pattern; raises BadEscape as Spark does."""
+    """Split a LIKE pattern; raises EscapeError as Spark does."""
     parts: list[Any] = []
     text: list[str] = []
     at = 0
@@ -53,9 +53,9 @@ def parse(pattern: str, escape: str) -> Pattern:
         if c == escape:
             at += 1
             if at == len(pattern):
-                raise BadEscape("INVALID_FORMAT.ESC_AT_THE_END")
+                raise EscapeError("INVALID_FORMAT.ESC_AT_THE_END")
             if pattern[at] not in {"_", "%", escape}:
-                raise BadEscape("INVALID_FORMAT.ESC_IN_THE_MIDDLE")
+                raise EscapeError("INVALID_FORMAT.ESC_IN_THE_MIDDLE")
             text.append(pattern[at])
         elif c == "%":
             flush()
@@ -73,14 +73,14 @@ def parse(pattern: str, escape: str) -> Pattern:
 
 def lower(k: Any, text: Any, pattern: Any, escape: Any = None) -> Any:
     """`text LIKE pattern [ESCAPE escape]`."""
-    mark = "\\" if escape is None else k.literal(2)
+    mark = _escape(k, escape)
     if not k.is_literal(1):
         return _by_row(k, text, pattern, mark)
     if k.literal(1) is None:
         return k.pl.lit(None, dtype=k.pl.Boolean)
     try:
         found = parse(k.literal(1), mark)
-    except BadEscape as e:
+    except EscapeError as e:
         message = f"the pattern {k.literal(1)!r} misuses its escape character {mark!r}"
         raise AnalysisError(message, condition=e.condition, span=k.call.span) from None
     return _test(k, text, found)
@@ -88,16 +88,22 @@ def lower(k: Any, text: Any, pattern: Any, escape: Any = None) -> Any:
 
 def lower_ignoring_case(k: Any, text: Any, pattern: Any, escape: Any = None) -> Any:
     """`text ILIKE pattern`: LIKE of both sides in lower case."""
-    mark = "\\" if escape is None else k.literal(2)
+    mark = _escape(k, escape)
     lowered = text.str.to_lowercase()
     if not k.is_literal(1) or k.literal(1) is None:
         return lower(k, lowered, pattern.str.to_lowercase(), escape)
     try:
         found = parse(k.literal(1).lower(), mark)
-    except BadEscape as e:
+    except EscapeError as e:
         message = f"the pattern {k.literal(1)!r} misuses its escape character {mark!r}"
         raise AnalysisError(message, condition=e.condition, span=k.call.span) from None
     return _test(k, lowered, found)
+
+
+def _escape(k: Any, escape: Any) -> str:
+    if escape is None:
+        return "\\"
+    return str(constant(k, 2, "escape character"))
 
 
 def _test(k: Any, text: Any, pattern: Pattern) -> Any:
@@ -131,7 +137,7 @@ def _by_row(k: Any, text: Any, pattern: Any, mark: str) -> Any:
     def matches(value: str, raw: str) -> bool:
         try:
             found = _compiled(raw, mark)
-        except BadEscape as e:
+        except EscapeError as e:
             raise failure(k, e.condition, raw) from None
         return found.fullmatch(value) is not None
 

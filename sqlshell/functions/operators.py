@@ -1,4 +1,4 @@
-"""Operators, as functions named by their symbol. `plan/call_operators.py` types most of them before it looks here."""
+"""Operators, as functions named by their symbol; `plan/call_operators.py` types most of them first."""
 
 from __future__ import annotations
 
@@ -48,16 +48,28 @@ _PLAIN: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _nested_order(k: Any, op: str, a: Any, b: Any) -> Any:
-    """Order of structs and arrays, part by part, NULL parts first: in Python, as polars has no such comparison."""
+    """Order of structs and arrays, part by part, NULL parts first: in Python, as polars has none."""
     pl = k.pl
 
     def run(s: Any) -> Any:
         x, y = s.struct.unnest()
         pairs = zip(x.to_list(), y.to_list(), strict=True)
-        return pl.Series([None if u is None or v is None else holds(_order(u, v)) for u, v in pairs], dtype=pl.Boolean)
+        return pl.Series(
+            [None if u is None or v is None else holds(_order(u, v)) for u, v in pairs], dtype=pl.Boolean
+        )
 
-    holds = {"<": lambda c: c < 0, "<=": lambda c: c <= 0, ">": lambda c: c > 0, ">=": lambda c: c >= 0}[op]
-    return pl.struct(a.alias("x"), b.alias("y")).map_batches(run, return_dtype=pl.Boolean, is_elementwise=True)
+    holds = _HOLDS[op]
+    return pl.struct(a.alias("x"), b.alias("y")).map_batches(
+        run, return_dtype=pl.Boolean, is_elementwise=True
+    )
+
+
+_HOLDS: dict[str, Callable[[int], bool]] = {
+    "<": lambda c: c < 0,
+    "<=": lambda c: c <= 0,
+    ">": lambda c: c > 0,
+    ">=": lambda c: c >= 0,
+}
 
 
 def _order(u: Any, v: Any) -> int:
@@ -119,6 +131,14 @@ def _subscript(k: Any, base: Any, key: Any) -> Any:
     return k.let([base, key], pick)
 
 
+def _part_type(types: tuple[SqlType, ...], _: tuple[Any, ...]) -> SqlType:
+    base = types[0]
+    if isinstance(base, Array):
+        return base.element
+    assert isinstance(base, Map)
+    return base.value
+
+
 def _joined(k: Any, *args: Any) -> Any:
     return registry.get("concat").lower(k, *args)  # type: ignore[misc]
 
@@ -158,7 +178,15 @@ FUNCTIONS: tuple[Function, ...] = (
     _arithmetic("/", "The quotient, a double or decimal.", "3 / 2"),
     _arithmetic("%", "The remainder, with the sign of the dividend.", "5 % 3", ("mod",)),
     _arithmetic("div", "The quotient as a whole number, cut towards zero.", "7 div 2"),
-    _row("negative", "any -> fn", "The opposite number.", "negative(1)", negative, fallible=True, returns=same_as()),
+    _row(
+        "negative",
+        "any -> fn",
+        "The opposite number.",
+        "negative(1)",
+        negative,
+        fallible=True,
+        returns=same_as(),
+    ),
     _row("positive", "any -> fn", "The number itself.", "positive(1)", lambda k, a: a, returns=same_as()),
     _row("=", "T, T -> boolean", "Whether both sides are equal.", "2 = 2", _compare("=")),
     _row(
@@ -199,7 +227,14 @@ FUNCTIONS: tuple[Function, ...] = (
     _row("^", "T, T -> T", "Bitwise exclusive or.", "3 ^ 5", lambda k, a, b: a ^ b),
     _row("~", "integral -> fn", "Bitwise not.", "~ 0", lambda k, a: ~a, returns=same_as()),
     _row("shiftleft", _SHIFT, "Bits moved to the left.", "shiftleft(2, 1)", _shift_left, aliases=("<<",)),
-    _row("shiftright", _SHIFT, "Bits moved to the right, the sign kept.", "shiftright(4, 1)", _shift_right, aliases=(">>",)),
+    _row(
+        "shiftright",
+        _SHIFT,
+        "Bits moved to the right, the sign kept.",
+        "shiftright(4, 1)",
+        _shift_right,
+        aliases=(">>",),
+    ),
     _row(
         "shiftrightunsigned",
         _SHIFT,
@@ -215,8 +250,22 @@ FUNCTIONS: tuple[Function, ...] = (
         "'a' || 'b'",
         _joined,
     ),
-    _row("like", _LIKE, "Whether the text fits a pattern of % and _.", "'Spark' LIKE 'S%'", like.lower, fallible=True),
-    _row("ilike", _LIKE, "LIKE without regard to case.", "'Spark' ILIKE 's%'", like.lower_ignoring_case, fallible=True),
+    _row(
+        "like",
+        _LIKE,
+        "Whether the text fits a pattern of % and _.",
+        "'Spark' LIKE 'S%'",
+        like.lower,
+        fallible=True,
+    ),
+    _row(
+        "ilike",
+        _LIKE,
+        "LIKE without regard to case.",
+        "'Spark' ILIKE 's%'",
+        like.lower_ignoring_case,
+        fallible=True,
+    ),
     _row(
         "rlike",
         "string, string -> boolean",
@@ -225,7 +274,14 @@ FUNCTIONS: tuple[Function, ...] = (
         _rlike,
         fallible=True,
     ),
-    _row("[]", "any, any -> fn", "A part of an array or map.", "array(1, 2)[0]", _subscript, fallible=True,
-         returns=lambda types, args: types[0].element if isinstance(types[0], Array) else types[0].value,  # type: ignore[attr-defined]
-         nullable=lambda n: True),
+    _row(
+        "[]",
+        "any, any -> fn",
+        "A part of an array or map.",
+        "array(1, 2)[0]",
+        _subscript,
+        fallible=True,
+        returns=_part_type,
+        nullable=lambda n: True,
+    ),
 )
