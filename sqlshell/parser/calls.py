@@ -55,33 +55,27 @@ _QUERY_STARTS = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
 
 
 def mark_calls(tokens: list[Token], text: str) -> list[Token]:
-    stack: list[Token] = []  # openers; those of CAST end calls after their AS
-    type_depth: list[int] = []
-    i, n = 0, len(tokens)
-    while i < n:
+    """Marks the names of functions, in place."""
+    _match_parentheses(tokens, text)
+    depth = 0
+    casts: list[int] = []  # the depths of the open CAST( whose type is still to come
+    i = 0
+    while i < len(tokens):
         token = tokens[i]
         kind = token.token_type
-        if kind in OPEN:
-            stack.append(token)
-            if len(stack) > MAX_NESTING:
-                raise NotSupportedError(
-                    f"expressions nested more than {MAX_NESTING} levels deep",
-                    span=(token.start, token.end + 1),
-                )
-            if kind == T.L_PAREN and i and upper(tokens[i - 1]) in ("CAST", "TRY_CAST"):
-                type_depth.append(len(stack))
-        elif kind in (T.R_PAREN, T.R_BRACKET):
-            if not stack or OPEN[stack.pop().token_type] != kind:
-                raise ParseError(f"Syntax error at or near '{token.text}'", span=(token.start, token.end + 1))
-            if type_depth and type_depth[-1] > len(stack):
-                type_depth.pop()
-        elif kind == T.ALIAS and type_depth and type_depth[-1] == len(stack):
+        if kind == T.L_PAREN:
+            depth += 1
+            if i and upper(tokens[i - 1]) in ("CAST", "TRY_CAST"):
+                casts.append(depth)
+        elif kind == T.R_PAREN:
+            depth -= 1
+            if casts and casts[-1] > depth:
+                casts.pop()
+        elif kind == T.ALIAS and casts and casts[-1] == depth:
+            casts.pop()
             i = skip_type(tokens, i + 1, text)
-            if i < n and tokens[i].token_type != T.R_PAREN:
-                raise ParseError(
-                    f"Syntax error at or near '{text[tokens[i].start : tokens[i].end + 1]}'",
-                    span=(tokens[i].start, tokens[i].end + 1), hint="expected ) after the type",
-                )  # fmt: skip
+            if tokens[i].token_type != T.R_PAREN:
+                raise _error(tokens[i], text, "expected ) after the type")
             continue
         elif kind == T.DCOLON:
             i = skip_type(tokens, i + 1, text)
@@ -91,13 +85,35 @@ def mark_calls(tokens: list[Token], text: str) -> list[Token]:
         elif is_word(token):
             _mark_word(tokens, i)
         i += 1
+    return tokens
+
+
+def _match_parentheses(tokens: Sequence[Token], text: str) -> None:
+    """Every opener has its closer after this, which the steps that follow rely on."""
+    stack: list[Token] = []
+    for token in tokens:
+        kind = token.token_type
+        if kind in OPEN:
+            stack.append(token)
+            if len(stack) > MAX_NESTING:
+                raise NotSupportedError(
+                    f"expressions nested more than {MAX_NESTING} levels deep",
+                    span=(token.start, token.end + 1),
+                )
+        elif kind in (T.R_PAREN, T.R_BRACKET) and (not stack or OPEN[stack.pop().token_type] != kind):
+            raise _error(token, text)
     if stack:
+        line = text.count("\n", 0, stack[-1].start) + 1
         raise ParseError(
             "Syntax error at or near end of input",
             span=(len(text), len(text)),
-            hint=_unclosed(stack[-1], text),
+            hint=f"the '{stack[-1].text}' in line {line} is not closed",
         )
-    return tokens
+
+
+def _error(token: Token, text: str, hint: str | None = None) -> ParseError:
+    shown = text[token.start : token.end + 1]
+    return ParseError(f"Syntax error at or near '{shown}'", span=(token.start, token.end + 1), hint=hint)
 
 
 def _refuse_operators(tokens: Sequence[Token], i: int) -> None:
@@ -111,11 +127,6 @@ def _refuse_operators(tokens: Sequence[Token], i: int) -> None:
             raise NotSupportedError(
                 f"the operator {shape} is not supported", span=(start, start + len(shape)), hint=advice
             )
-
-
-def _unclosed(token: Token, text: str) -> str:
-    line = text.count("\n", 0, token.start) + 1
-    return f"the '{token.text}' in line {line} is not closed"
 
 
 def _mark_word(tokens: list[Token], i: int) -> None:

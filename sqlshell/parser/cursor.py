@@ -34,6 +34,10 @@ class Cursor:
         at = self.at + offset
         return upper(self.tokens[at]) if at < len(self.tokens) else ""
 
+    def followed(self) -> bool:
+        """Whether the next token is not the last one, nor the first part of a dotted name."""
+        return self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].text != "."
+
     def take(self, *words: str) -> bool:
         """Steps over the words if they come next."""
         if all(self.peek(i) == word for i, word in enumerate(words)):

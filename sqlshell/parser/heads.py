@@ -237,7 +237,7 @@ def _describe(c: Cursor) -> Statement:
         target = (name,) if name is not None else c.name()
         c.end()
         return Describe(c.text, "function", target, extended)
-    if c.peek() in ("SCHEMA", "DATABASE", "NAMESPACE") and c.peek(1) not in ("", "."):
+    if c.peek() in ("SCHEMA", "DATABASE", "NAMESPACE") and c.followed():
         c.at += 1
         extended = c.take("EXTENDED")
         target, span = _target(c)
@@ -245,10 +245,10 @@ def _describe(c: Cursor) -> Statement:
         return Describe(c.text, "database", target, extended, target_span=span)
     if c.take("QUERY") or (is_query(c.rest()) and not _names_table(c)):
         return Describe(c.text, "query", query=_query(c))
-    if c.peek() in ("DETAIL", "HISTORY", "MODEL", "CATALOG", "CONNECTION") and c.peek(1) not in ("", "."):
+    if c.peek() in ("DETAIL", "HISTORY", "MODEL", "CATALOG", "CONNECTION") and c.followed():
         raise c.unsupported(f"the statement DESCRIBE {c.peek()}")
     c.take("TABLE")
-    extended = c.peek(1) != "" and bool(c.take_any("EXTENDED", "FORMATTED"))
+    extended = c.followed() and bool(c.take_any("EXTENDED", "FORMATTED"))
     target, span = _target(c)
     if c.peek() == "PARTITION" or c.take("AS", "JSON"):
         raise c.unsupported("this form of DESCRIBE TABLE")
@@ -272,7 +272,11 @@ def _set(c: Cursor) -> Statement:
             raise c.unsupported("SET TIME ZONE without a zone name in quotes")
         c.end()
         return SetVariable(c.text, "spark.sql.session.timeZone", zone)
-    if word in ("VAR", "VARIABLE", "CATALOG", "ROLE", "TIME", "SESSION") and c.peek(1) not in ("", "=", "."):
+    if (
+        word in ("VAR", "VARIABLE", "CATALOG", "ROLE", "TIME", "SESSION")
+        and c.followed()
+        and c.peek(1) != "="
+    ):
         raise c.unsupported(f"the statement SET {word}")
     raw = c.text[c.tokens[0].end + 1 : c.tokens[-1].end + 1].strip()
     if raw.upper() == "-V":
@@ -325,9 +329,9 @@ def _clear(c: Cursor) -> Statement:
 
 
 def _use(c: Cursor) -> Statement:
-    if c.peek() == "CATALOG" and c.peek(1):
+    if c.peek() == "CATALOG" and c.followed():
         raise c.unsupported("the statement USE CATALOG")
-    if c.peek(1) not in ("", "."):
+    if c.followed():
         c.take_any("SCHEMA", "DATABASE", "NAMESPACE")
     name, span = _target(c)
     c.end()

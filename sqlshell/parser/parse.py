@@ -72,12 +72,15 @@ Positions: identifiers, Anonymous, literals and stars have `meta["start"]` and `
 from __future__ import annotations
 
 import re
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 from sqlglot.errors import ParseError as SqlglotParseError
 from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokens import SQLGLOTC_INSTALLED
 
 from sqlshell.errors import Error, NotSupportedError, ParseError
 from sqlshell.parser.calls import mark_calls
@@ -90,7 +93,7 @@ from sqlshell.parser.tokens import tokenize, upper
 from sqlshell.parser.validate import normalise, span_of, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = [
     "is_query",
@@ -103,6 +106,7 @@ __all__ = [
 ]
 QUERY_STARTS = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
 OWN_DIALECTS = {"spark", "databricks", "sqlshell", ""}
+_FRAMES = 10_000
 _NUMBER = re.compile(r"(.*?[0-9.])(BD|L|S|Y|D|F)?", re.IGNORECASE)
 
 
@@ -148,7 +152,8 @@ def parse_query(tokens: Sequence[Token], text: str) -> Query:
             raise syntax_error(token, text, hint="one statement at a time")
     check(ready, text)
     try:
-        parsed = DIALECT.parser(error_level=ErrorLevel.IMMEDIATE).parse(ready, text)
+        with _room():
+            parsed = DIALECT.parser(error_level=ErrorLevel.IMMEDIATE).parse(ready, text)
     except SqlglotParseError as error:
         raise _translate(error, ready, text) from None
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
@@ -162,6 +167,20 @@ def parse_query(tokens: Sequence[Token], text: str) -> Query:
     ast = normalise(ast, text)
     validate(ast, text)
     return Query(text, ast, (tokens[0].start, tokens[-1].end + 1))
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """sqlglot without its compiled parts needs some 20 Python frames per level of parentheses."""
+    before = sys.getrecursionlimit()
+    if SQLGLOTC_INSTALLED or before >= _FRAMES:
+        yield
+        return
+    sys.setrecursionlimit(_FRAMES)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def syntax_error(token: Token | None, text: str, hint: str | None = None) -> ParseError:

@@ -97,9 +97,9 @@ class _Blocks:
         if word == "BEGIN" and self._starts_statement():
             self.depth += 1
             self.pending_begin = self.depth == 1 and not self.words
-        elif (self.depth and word == "CASE" and self.previous != "END") or (
-            self.depth and self.previous == "END" and word in _AFTER_END
-        ):
+        elif self.previous == "END" and word in _AFTER_END:
+            self.depth += self.closing
+        elif self.depth and word == "CASE" and self.previous != "END":
             self.depth += 1
         elif self.depth and word == "END":
             self.depth -= 1

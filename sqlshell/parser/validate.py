@@ -81,7 +81,7 @@ _NODE_NAMES = {
     "AtTimeZone": "AT TIME ZONE",
     "Slice": "the slice [from:to]",
     "Array": "the array literal [...]",
-    "JSONExtract": "the path operator ':'",
+    "JSONExtract": "the operator ':' of paths and slices",
     "QueryTransform": "TRANSFORM ... USING",
     "Unnest": "UNNEST",
     "Fetch": "FETCH FIRST",
@@ -152,19 +152,39 @@ def normalise(ast: exp.Query, text: str) -> exp.Query:
 def validate(ast: exp.Query, text: str) -> None:
     """Raises ParseError or NotSupportedError for what the tree should not hold."""
     for node in ast.walk():
-        kind = type(node)
-        allowed = ALLOWED.get(kind)
-        if allowed is None:
-            if isinstance(node, exp.JSONExtract) and not node.args.get("variant_extract"):
-                raise _syntax(node, "a lambda can only be an argument of a function")
-            name = _NODE_NAMES.get(kind.__name__) or f"`{_shown(node)}`"
-            raise NotSupportedError(f"{name} is not supported", span=span_of(node))
-        for key, value in node.args.items():
-            if key not in allowed and value is not None and value is not False and value != []:
-                raise _unsupported_clause(node, key, value)
-        special = _CHECKS.get(kind)
-        if special is not None:
-            special(node)
+        try:
+            _validate_node(node)
+        except Error as error:
+            if error.span is None:
+                error.span = _near(node) or (0, len(text))
+            raise
+
+
+def _near(node: exp.Expr) -> Span | None:
+    """The span of the closest node above that has one."""
+    above: exp.Expr | None = node
+    while above is not None:
+        span = span_of(above)
+        if span is not None:
+            return span
+        above = above.parent
+    return None
+
+
+def _validate_node(node: exp.Expr) -> None:
+    kind = type(node)
+    allowed = ALLOWED.get(kind)
+    if allowed is None:
+        if isinstance(node, exp.JSONExtract) and not node.args.get("variant_extract"):
+            raise _syntax(node, "a lambda can only be an argument of a function")
+        name = _NODE_NAMES.get(kind.__name__) or f"`{_shown(node)}`"
+        raise NotSupportedError(f"{name} is not supported", span=span_of(node))
+    for key, value in node.args.items():
+        if key not in allowed and value is not None and value is not False and value != []:
+            raise _unsupported_clause(node, key, value)
+    special = _CHECKS.get(kind)
+    if special is not None:
+        special(node)
 
 
 def _shown(node: exp.Expr) -> str:
