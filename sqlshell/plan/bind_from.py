@@ -59,7 +59,7 @@ def bind_from(b: Binder, node: Any, env: Env) -> tuple[Plan, Scope]:
         bound = Bound(ONE_ROW, ())
     else:
         reject_unused(from_, ("this",))
-        bound = _relation(b, from_.this, env, None)
+        bound = _relation(b, from_.this, env)
     for join in node.args.get("joins") or []:
         bound = _join(b, bound, join, env, broadcast)
     for lateral in node.args.get("laterals") or []:
@@ -76,15 +76,15 @@ def _broadcast_hints(hint: Any) -> frozenset[str]:
     return frozenset(names)
 
 
-def _relation(b: Binder, node: Any, env: Env, left: Bound | None) -> Bound:
+def _relation(b: Binder, node: Any, env: Env) -> Bound:
     """One item of FROM, with the joins nested in it."""
-    bound = _item(b, node, env, left)
+    bound = _item(b, node, env)
     for join in node.args.get("joins") or []:
         bound = _join(b, bound, join, env, frozenset())
     return bound
 
 
-def _item(b: Binder, node: Any, env: Env, left: Bound | None) -> Bound:
+def _item(b: Binder, node: Any, env: Env) -> Bound:
     if isinstance(node, exp.Table):
         if isinstance(node.this, exp.Anonymous):
             return bind_table.table_function(b, node, env)
@@ -92,7 +92,7 @@ def _item(b: Binder, node: Any, env: Env, left: Bound | None) -> Bound:
     if isinstance(node, exp.Subquery):
         reject_unused(node, ("this", "alias", "joins", "with_", "order", "limit", "offset"))
         if isinstance(node.this, (exp.Table, exp.Subquery)) and not _is_query(node):
-            inner = _relation(b, node.this, env, left)
+            inner = _relation(b, node.this, env)
             return inner if node.args.get("alias") is None else _aliased(inner, node)
         return relation(b.query(node, env), node.args.get("alias"))
     if isinstance(node, (exp.Select, exp.SetOperation)):
@@ -122,17 +122,16 @@ def _aliased(inner: Bound, node: Any) -> Bound:
     return Bound(inner.plan, entries, frozenset({name}))
 
 
-def relation(query: BoundQuery, alias: Any, default: str | None = None) -> Bound:
-    """A query as a relation under its alias (and column aliases)."""
-    name = alias.name if alias is not None and alias.name else default
+def relation(query: BoundQuery, alias: Any, default: tuple[str, ...] = ()) -> Bound:
+    """A query as a relation under its alias (and column aliases), else under its own lower-case name."""
     columns = query.plan.output
     names = column_aliases(alias, list(query.names))
-    qualifier = (name.lower(),) if name else ()
+    qualifier = (alias.name.lower(),) if alias is not None and alias.name else default
     repeats = _repeats(query.plan) if len({n.lower() for n in names}) < len(names) else {}
     entries = tuple(
         Entry(n, c, qualifier, same_as=repeats.get(c.id)) for n, c in zip(names, columns, strict=True)
     )
-    return Bound(query.plan, entries, frozenset(qualifier))
+    return Bound(query.plan, entries, frozenset(qualifier[-1:]))
 
 
 def _repeats(plan: Plan) -> dict[int, int]:
@@ -201,7 +200,7 @@ def _join(b: Binder, left: Bound, node: Any, env: Env, broadcast: frozenset[str]
     item = node.this
     if isinstance(item, exp.Lateral):
         return _lateral_join(b, left, node, kind, env)
-    right = _relation(b, item, env, left)
+    right = _relation(b, item, env)
     using = _using(node, left, right)
     if using is not None:
         return _join_using(left, right, kind, using, _hint(left, right, broadcast))
@@ -237,8 +236,16 @@ def _joined(join: Join | Apply, left: Bound, right: Bound) -> Bound:
 
 
 def _refresh(plan: Plan, entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    by_id = {c.id: c for c in plan.output}
-    return tuple(replace(e, column=replace(by_id[e.column.id], name=e.column.name)) for e in entries)
+    """The entries with the nullability the join gives their columns."""
+    if isinstance(plan, Join | Apply) and plan.kind in {"inner", "cross", "semi", "anti"}:
+        return tuple(entries)
+    nullable = {c.id for c in plan.output if c.nullable}
+    return tuple(
+        e
+        if e.column.nullable or e.column.id not in nullable
+        else replace(e, column=replace(e.column, nullable=True))
+        for e in entries
+    )
 
 
 def _using(node: Any, left: Bound, right: Bound) -> list[str] | None:

@@ -78,14 +78,13 @@ def _named_table(b: Binder, node: Any, env: Env) -> Bound:
     if cte is not None:
         if version is not None:
             raise unsupported(node, "time travel on a WITH item")
-        return bind_from.relation(_use_cte(cte), alias, parts[0])
+        return bind_from.relation(_use_cte(cte), alias, (parts[0].lower(),))
     lowered = tuple(p.lower() for p in parts)
     if len(parts) == 2 and lowered[0] in FORMATS and version is None:
         return _source(_describe(b, parts[1], lowered[0], {}, span_of(node)), alias, lowered)
     found = b.ctx.resolve_relation(parts, span_of(node), version)
     if isinstance(found, ViewDefinition):
-        bound = bind_from.relation(_bind_view(b, found, span_of(node)), alias, parts[-1])
-        return bound if alias is not None and alias.name else _qualified(bound, lowered)
+        return bind_from.relation(_bind_view(b, found, span_of(node)), alias, lowered)
     return _source(found, alias, lowered)
 
 
@@ -98,19 +97,12 @@ def _describe(b: Binder, uri: str, form: str | None, options: dict[str, str], sp
         raise
 
 
-def _qualified(bound: Bound, parts: tuple[str, ...]) -> Bound:
-    entries = tuple(replace(e, qualifier=parts) for e in bound.entries)
-    return replace(bound, entries=entries, names=frozenset({parts[-1]}))
-
-
 def _source(source: Source | MemorySource, alias: Any, parts: tuple[str, ...]) -> Bound:
     fields = source.schema.fields
     columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable) for f in fields)
     names = tuple(f.name for f in fields)
-    bound = bind_from.relation(
-        BoundQuery(Scan(cast("Source", source), columns, names), names), alias, parts[-1] if parts else None
-    )
-    return bound if not parts or (alias is not None and alias.name) else _qualified(bound, parts)
+    scan = Scan(cast("Source", source), columns, names)
+    return bind_from.relation(BoundQuery(scan, names), alias, parts)
 
 
 def _version(b: Binder, node: Any) -> TableVersion | None:
@@ -211,7 +203,7 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
     name = call.name.lower()
     site = Site(Scope((), env.outer), env, f"{name}()")
     if name == "range":
-        return bind_from.relation(_range(b, call, site), alias, None)
+        return bind_from.relation(_range(b, call, site), alias)
     if name == "read_files":
         return _source(_read_files(b, call, site), alias, ())
     made = bind_call.bind_generator(b, call, site)
@@ -227,7 +219,7 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
         )
     fn, columns, outer = made
     query = BoundQuery(Generate(ONE_ROW, fn, columns, outer), tuple(c.name for c in columns))
-    return bind_from.relation(query, alias, None)
+    return bind_from.relation(query, alias)
 
 
 def _range(b: Binder, call: Any, site: Site) -> BoundQuery:

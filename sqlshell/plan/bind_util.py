@@ -37,14 +37,20 @@ def span_of(node: Any) -> Span | None:
     start = node.meta.get("start")
     if start is not None:
         return start, node.meta["end"] + 1
-    low: int | None = None
-    high = 0
-    for n in node.walk():
+    low, high = -1, -1
+    stack = [node]
+    while stack:
+        n = stack.pop()
         start = n.meta.get("start")
         if start is not None:
-            low = start if low is None else min(low, start)
+            low = start if low < 0 else min(low, start)
             high = max(high, n.meta["end"] + 1)
-    return None if low is None else (low, high)
+        for value in n.args.values():
+            if isinstance(value, list):
+                stack.extend(v for v in value if isinstance(v, exp.Expr))
+            elif isinstance(value, exp.Expr):
+                stack.append(value)
+    return None if low < 0 else (low, high)
 
 
 def text_of(node: Any) -> str:
@@ -60,7 +66,7 @@ def reject_unused(node: Any, handled: Iterable[str]) -> None:
             continue
         clause = CLAUSE_NAMES.get(key, key.strip("_").upper().replace("_", " "))
         where = value[0] if isinstance(value, list) else value
-        span = span_of(where) if isinstance(where, exp.Expression) else span_of(node)
+        span = span_of(where) if isinstance(where, exp.Expr) else span_of(node)
         raise NotSupportedError(f"{clause} is not supported here ({text_of(node)})", span=span)
 
 
