@@ -1,6 +1,6 @@
 """After sqlglot: the tree is put in order (`normalise`), and what it should not hold is refused (`validate`).
 
-`ALLOWED` lists every node and argument that Spark's grammar can produce (and we hand to the binder):
+`allowed.ALLOWED` lists every node and argument that Spark's grammar can produce (and we hand to the binder):
 anything else that sqlglot knows from other dialects is refused by name, never ignored.
 """
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from sqlshell.errors import Error, NotSupportedError, ParseError
+from sqlshell.parser.allowed import ALLOWED
 from sqlshell.parser.precedence import COMPARISONS, PREDICATES, is_operator, regroup
 from sqlshell.parser.tokens import LITERAL_MARK, PREFIX
 
@@ -19,53 +20,6 @@ if TYPE_CHECKING:
 
     from sqlshell.errors import Span
 
-_BINARY = (
-    "Add Sub Mul Div IntDiv Mod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift And Or "
-    "EQ NEQ LT LTE GT GTE NullSafeEQ NullSafeNEQ Is Dot Collate Escape RegexpLike Kwarg IntervalSpan Extract "
-    "Filter WithinGroup"
-)
-_UNARY = (
-    "Not Neg BitwiseNot Paren Boolean Having Where Qualify From IgnoreNulls RespectNulls HexString Exists "
-    "Any All Var DataTypeParam CommentColumnConstraint Offset"
-)
-_LISTS = "Tuple GroupingSets Rollup Cube Cluster Distribute Sort Order Distinct Hint"
-_OTHERS = """
-    Alias: this alias; Aliases: this expressions; Anonymous: this expressions; Between: this low high;
-    Bracket: this expressions; CTE: this alias; Case: this ifs default; Cast: this to; TryCast: this to
-    safe; Column: this table db catalog; ColumnConstraint: kind; ColumnDef: this kind constraints;
-    DPipe: this expression safe; DataType: this expressions nested collate; Div: this expression typed
-    safe; Except: this expression distinct with_ order limit offset sort cluster distribute windows;
-    Group: expressions grouping_sets rollup cube all; Identifier: this quoted; If: this true; ILike:
-    this expression negate; Like: this expression negate; In: this expressions query; Intersect: this
-    expression distinct with_ order limit offset sort cluster distribute windows; Interval: this unit
-    fraction_in_string; Join: this on side kind using method; JoinHint: this expressions; Lambda: this
-    expressions; Lateral: this alias view outer; Limit: expression; Literal: this is_string;
-    NotNullColumnConstraint:; Null:; Order: this expressions; Ordered: this desc nulls_first; Pivot:
-    expressions fields columns pivot_column_naming unpivot include_nulls alias; PivotAlias: this alias;
-    PivotAny: this; Placeholder: this; UnpivotColumns: this expressions; Select: expressions from_ limit
-    offset joins group having order sort distribute cluster qualify windows distinct laterals where
-    with_ hint; Star: except_; Subquery: this alias limit offset order with_ joins laterals sample
-    pivots sort cluster distribute windows; Table: this db catalog version alias joins sample pivots
-    laterals; TableAlias: this columns; TableSample: bucket_numerator bucket_denominator bucket_field
-    percent rows size seed; Trim: this position expression; Offset: expression; Union: this expression
-    distinct with_ order limit offset sort cluster distribute windows; Values: expressions alias;
-    Version: this expression kind; Window: this order over partition_by alias spec; WindowSpec: kind
-    start start_side end end_side; With: expressions recursive
-"""
-
-
-def _allowed() -> dict[type[exp.Expr], frozenset[str]]:
-    table: dict[type[exp.Expr], frozenset[str]] = {}
-    for names, args in ((_BINARY, "this expression"), (_UNARY, "this"), (_LISTS, "expressions")):
-        for name in names.split():
-            table[getattr(exp, name)] = frozenset(args.split())
-    for row in _OTHERS.split(";"):
-        name, _, args = row.partition(":")
-        table[getattr(exp, name.strip())] = frozenset(args.split())
-    return table
-
-
-ALLOWED = _allowed()
 _CLAUSE_NAMES = {
     ("Select", "locks"): "FOR UPDATE",
     ("Select", "kind"): "SELECT AS",
