@@ -48,16 +48,24 @@ class SessionStore:
         else:
             self.budget = min(platform.total_memory() // 4, platform.free_bytes(memory) // 2)
         self._used: dict[tuple[int, int], int] = {}
+        self._reserved: dict[str, int] = {}
 
     def _create(self, base: Path, name: str) -> Path:
         parent = base / f"sqlshell-{os.getuid()}"
+        root = parent / name
         try:
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sweep(parent)
-            root = parent / name
-            root.mkdir(mode=0o700)
-            fd = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            for again in (True, True, False):
+                try:
+                    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    sweep(parent)
+                    root.mkdir(mode=0o700)
+                    break
+                except FileNotFoundError:  # the last session before us just removed the parent
+                    if not again:
+                        raise
+            fd = os.open(root / "making", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX)
+            os.rename(root / "making", root / "lock")  # others see it locked or not at all
         except OSError as e:
             raise _scratch_error(parent, e) from e
         self._fds.append(fd)
@@ -66,34 +74,46 @@ class SessionStore:
     def directory(
         self, query: int, stage: int, task: int, attempt: int, *, on_disk: bool = False, estimate: int = 0
     ) -> tuple[str, bool]:
-        """The folder of one attempt, not made yet, and whether its files should be compressed (on disk)."""
+        """The folder of one attempt, not made yet, and whether its files should be compressed (on disk).
+
+        `estimate` bytes are set aside in memory until the attempt is accepted or dropped.
+        """
+        tail = f"q{query}/x{stage}/m{task}-a{attempt}"
+        if self.memory is None or on_disk:
+            return str(self.disk / tail), True
         with self._lock:
-            used = sum(self._used.values())
-        fits = self.memory is not None and not on_disk and used + estimate < self.budget
-        root = self.memory if fits and self.memory is not None else self.disk
-        return str(root / f"q{query}" / f"x{stage}" / f"m{task}-a{attempt}"), not fits
+            taken = sum(self._used.values()) + sum(self._reserved.values())
+            if taken + estimate >= min(self.budget, taken + platform.free_bytes(self.memory) // 2):
+                return str(self.disk / tail), True
+            directory = str(self.memory / tail)
+            self._reserved[directory] = estimate
+            return directory, False
 
     def in_memory(self, directory: str) -> bool:
         """Whether an attempt's folder is backed by memory."""
         return self.memory is not None and directory.startswith(str(self.memory))
 
-    def accept(self, query: int, refs: Iterable[PartitionRef]) -> None:
-        """Count the bytes of an accepted attempt that lie in memory."""
+    def accept(self, query: int, directory: str, refs: Iterable[PartitionRef]) -> None:
+        """Count what an accepted attempt has really written to memory."""
         with self._lock:
             for ref in refs:
                 if self.in_memory(ref.path):
                     key = (query, ref.stage)
                     self._used[key] = self._used.get(key, 0) + ref.bytes
+            self._release(directory)
 
     def drop_stage(self, query: int, stage: int) -> None:
         """Remove an exchange all of whose readers are done."""
         with self._lock:
             self._used.pop((query, stage), None)
+            self._release(f"/q{query}/x{stage}/")
         for root in self._roots():
             platform.remove_tree(root / f"q{query}" / f"x{stage}")
 
     def drop_attempt(self, directory: str) -> None:
         """Remove what a lost or superseded attempt left."""
+        with self._lock:
+            self._release(directory)
         platform.remove_tree(directory)
 
     def drop_query(self, query: int) -> None:
@@ -101,8 +121,14 @@ class SessionStore:
         with self._lock:
             for key in [k for k in self._used if k[0] == query]:
                 del self._used[key]
+            self._release(f"/q{query}/")
         for root in self._roots():
             platform.remove_tree(root / f"q{query}")
+
+    def _release(self, part: str) -> None:
+        """Give back what was set aside for directories that contain `part`."""
+        for directory in [d for d in self._reserved if part in d]:
+            del self._reserved[directory]
 
     def worker_directory(self, number: int) -> Path:
         """A folder for a worker's spill files and error output."""

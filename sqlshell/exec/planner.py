@@ -101,7 +101,16 @@ def choose_partitions(plan: Plan, settings: Mapping[str, Any]) -> int:
 def solo_graph(plan: Plan, settings: Mapping[str, Any]) -> StageGraph:
     """The whole plan as one stage of one task with all cores."""
     layout = TaskLayout((None,) * len(plan.collect(Scan)))
-    stage = Stage(0, plan, (), Output("result"), (layout,), slot="solo", bounded=is_bounded(plan))
+    stage = Stage(
+        0,
+        plan,
+        (),
+        Output("result"),
+        (layout,),
+        slot="solo",
+        bounded=is_bounded(plan),
+        size=estimate.size(plan),
+    )
     return StageGraph((stage,), tuple(c.name for c in plan.output), plan, settings)
 
 
@@ -170,10 +179,11 @@ class Planner:
             slot="pool" if tasks > 1 else "solo",
             sample=sample,
             bounded=is_bounded(piece.plan) and not self._tight,
+            size=estimate.size(piece.plan, self._sizes),
             after=after,
             version=self._version,
         )
-        self._sizes[stage.id] = estimate.size(piece.plan, self._sizes)
+        self._sizes[stage.id] = stage.size
         self.stages.append(stage)
         return stage
 

@@ -116,7 +116,7 @@ class Scheduler:
         stage, task = state.stage, state.tasks[index]
         on_disk = task.on_disk or self._options.on_disk
         directory, compress = self._store.directory(
-            self.query, stage.id, index, task.attempts, on_disk=on_disk
+            self.query, stage.id, index, task.attempts, on_disk=on_disk, estimate=stage.size // stage.tasks
         )
         spec = TaskSpec(
             query=self.query,
@@ -221,7 +221,7 @@ class Scheduler:
             self._advance()
             return
         task.result = result
-        self._store.accept(self.query, result.outputs)
+        self._store.accept(self.query, spec.output.directory, result.outputs)
         done = sum(t.result is not None for t in state.tasks)
         self._tell(
             "task_done",

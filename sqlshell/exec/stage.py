@@ -78,6 +78,8 @@ class Stage:
     mode: str = "PIPELINED"
     bounded: bool = False
     """A result stage whose rows surely fit in memory."""
+    size: int = 0
+    """Estimated bytes of what it writes."""
     after: tuple[int, ...] = ()
     """Stages to wait for without reading them: their sizes may change this one (`replan.py`)."""
     version: int = 0

@@ -48,7 +48,7 @@ class FakeStore:
     def in_memory(self, directory: str) -> bool:
         return directory.startswith("memory")
 
-    def accept(self, query: int, refs: Iterable[PartitionRef]) -> None:
+    def accept(self, query: int, directory: str, refs: Iterable[PartitionRef]) -> None:
         self.accepted.extend(refs)
 
     def drop_stage(self, query: int, stage: int) -> None:
