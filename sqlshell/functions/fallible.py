@@ -57,8 +57,24 @@ def call_can_fail(call: Call | AggCall) -> bool:
         return _sum_can_fail(call)
     if call.fn in {"/", "%", "div"} and len(call.args) == 2:
         return _division_can_fail(call)
+    if call.fn in {"like", "ilike"}:
+        return not _is_valid_pattern(call)
     if call.fn == "negative":
         return not isinstance(call.type, (Fractional, Decimal))
+    return True
+
+
+def _is_valid_pattern(call: Call | AggCall) -> bool:
+    """Whether a literal LIKE pattern uses its escape character well, which is all that can go wrong."""
+    from sqlshell.functions.like import EscapeError, parse
+
+    texts = [a.value for a in call.args[1:] if isinstance(a, Literal)]
+    if len(texts) != len(call.args) - 1 or not all(isinstance(t, str) for t in texts):
+        return False
+    try:
+        parse(texts[0], texts[1] if len(texts) > 1 else "\\")
+    except EscapeError:
+        return False
     return True
 
 

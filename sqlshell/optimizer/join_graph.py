@@ -104,21 +104,24 @@ class JoinGraph:
 
     def keys(self, s1: int, s2: int) -> list[tuple[stats.ColumnEstimate, stats.ColumnEstimate]]:
         """The columns two disjoint sets are joined on."""
-        out = []
-        for members in self.classes:
-            a, b = self._narrowest(members, s1), self._narrowest(members, s2)
-            if a is not None and b is not None:
-                out.append((a, b))
-        return out
+        shared = [m for m in self.classes if _in(m, s1) and _in(m, s2)]
+        return list(zip(self._side(shared, s1), self._side(shared, s2), strict=True))
 
-    def _narrowest(self, members: dict[int, list[Column]], mask: int) -> stats.ColumnEstimate | None:
-        best: stats.ColumnEstimate | None = None
-        for i, columns in members.items():
-            if mask >> i & 1:
-                one = stats.column(self.relations[i], columns[0].id)
-                if best is None or one.distinct < best.distinct:
-                    best = one
-        return best
+    def _side(self, shared: list[dict[int, list[Column]]], mask: int) -> list[stats.ColumnEstimate]:
+        """One member of each class: of one relation when one has them all (its composite key), else the narrowest."""
+        if len(shared) > 1:
+            for i, relation in enumerate(self.relations):
+                if mask >> i & 1 and all(i in m for m in shared):
+                    return [stats.column(relation, m[i][0].id) for m in shared]
+        return [self._narrowest(m, mask) for m in shared]
+
+    def _narrowest(self, members: dict[int, list[Column]], mask: int) -> stats.ColumnEstimate:
+        found = [
+            stats.column(self.relations[i], columns[0].id)
+            for i, columns in members.items()
+            if mask >> i & 1
+        ]
+        return min(found, key=lambda c: c.distinct)
 
     def size(self, mask: int) -> float:
         """Rows of a set whose join was considered before."""

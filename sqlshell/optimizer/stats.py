@@ -72,6 +72,8 @@ UNKNOWN = 0.3
 EQUAL = 0.1
 """Rows for which two unknown values are equal."""
 LIKE = 0.1
+HAVING = 0.1
+"""Groups that pass a predicate on an aggregate: people look for the few."""
 GENERATED = 5.0
 """Rows per row that a generator gives."""
 
@@ -149,6 +151,11 @@ def _rows(plan: Plan) -> float:
             return source_rows(plan) * selectivity(plan.filters, plan)
         case Values():
             return len(plan.rows)
+        case Filter(input=Aggregate() as below):
+            made = frozenset(a.column.id for a in below.aggs)
+            having = [p for p in conjuncts(plan.predicate) if refs(p) & made]
+            rest = [p for p in conjuncts(plan.predicate) if not refs(p) & made]
+            return rows(below) * selectivity(rest, below) * (HAVING if having else 1.0)
         case Filter():
             return rows(plan.input) * selectivity(conjuncts(plan.predicate), plan.input)
         case Aggregate():

@@ -1,6 +1,8 @@
 """Hand predicates on one join key over to the other.
 
     Join[inner](Filter(a.k in (1, 2)), b, a.k = b.k)  ->  Join[inner](.., Filter(b.k in (1, 2)), a.k = b.k)
+    Join[inner](a, b, (a.x = 1 and b.y = 2) or (a.x = 3 and b.y = 4))
+                                                      ->  and Filter(a.x in (1, 3)), Filter(b.y in (2, 4)) below
 
 For inner and semi joins both ways; for left, anti, mark and single joins from left to right only (a right row with
 another key matches nothing). Predicates are those known to hold for every row of an input, wherever in it they
@@ -11,10 +13,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlshell.expr.expr import Column, Expr, conjuncts, substitute
+from sqlshell.expr.expr import Column, Expr, Or, conjoin, conjuncts, disjoin, substitute
 from sqlshell.optimizer.build import filtered
 from sqlshell.optimizer.properties import is_movable, refs, split_equality
 from sqlshell.optimizer.rule import OptimizerContext, Rule
+from sqlshell.optimizer.rules.simplify_booleans import simplify
 from sqlshell.plan.logical import (
     Aggregate,
     Filter,
@@ -75,6 +78,12 @@ def _infer(node: Join) -> Join:
             to_right += _translated(left_known, a, right_known, b)
         if node.kind in _BOTH_WAYS or node.kind == "right":
             to_left += _translated(right_known, b, left_known, a)
+    for part in conjuncts(node.condition):
+        if isinstance(part, Or) and "_implied" not in part.__dict__:
+            part.__dict__["_implied"] = True
+            if node.kind in _BOTH_WAYS:
+                to_left += _implied(part, left_ids)
+            to_right += _implied(part, node.right.output_ids) if node.kind in _TO_RIGHT else []
     if not to_left and not to_right:
         return node
     return replace(
@@ -85,6 +94,17 @@ def _infer(node: Join) -> Join:
 def _translated(source: Known, a: Column, target: Known, b: Column) -> list[Expr]:
     moved = [substitute(p, {a.id: b}) for p in source.get(a.id, ())]
     return [p for p in moved if p not in target.get(b.id, ())]
+
+
+def _implied(part: Or, side: frozenset[int]) -> list[Expr]:
+    """What an OR over both inputs says about one: something, when each of its branches does."""
+    branches: list[Expr] = []
+    for branch in part.args:
+        own = [p for p in conjuncts(branch) if refs(p) and refs(p) <= side and is_movable(p)]
+        if not own:
+            return []
+        branches.append(conjoin(own))
+    return [simplify(disjoin(branches))]
 
 
 def known(node: Plan) -> Known:
