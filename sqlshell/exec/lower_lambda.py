@@ -99,7 +99,7 @@ def _exploded(k: Kernel, fn: Lambda, lists: Sequence[pl.Expr], params: Any, keep
 
 
 def sorted_by(k: Kernel, i: int, items: pl.Expr) -> pl.Expr:
-    """Each list sorted by the comparator at argument `i`: an element's place is the number of elements before it.
+    """Each list sorted by the comparator at argument `i`: an element's place is how many go before it.
 
     Every pair of a list's elements is compared, so long lists are slow; equal elements keep their order.
     """

@@ -163,7 +163,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         "array_sort",
         "array<T> -> array<T> | array<T>, (T, T) -> int -> array<T>",
-        "The array sorted ascending, NULLs last, or by a comparator (negative: its first argument comes first).",
+        "The array sorted ascending, NULLs last, or by a comparator (negative: the first comes first).",
         "array_sort(array(2, NULL, 1))",
         lower=_array_sort,
         example_result="[1,2,null]",
