@@ -34,7 +34,8 @@ LIMIT 3;
 
 -- Dirty files: say what to do with records that do not fit.
 SELECT count(*) AS readings, avg(value) AS mean
-FROM read_files('readings_dirty.csv', format => 'csv', mode => 'DROPMALFORMED');
+FROM read_files('readings_dirty.csv', mode => 'DROPMALFORMED',
+                schema => 'sensor string, taken_on date, value double, note string');
 
 -- Text, with its label from the directory name.
 SELECT label, count(*) AS reviews, count_if(contains(value, 'late')) AS late

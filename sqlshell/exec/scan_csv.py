@@ -1,8 +1,9 @@
 """CSV files to frames: Polars splits the text, Spark's casts make the values.
 
-Every column is read as text, plus one column too many: a record is malformed when that one is filled, when a
-value is missing, or when a value does not fit its type. `mode` says what happens then: FAILFAST (default) raises
-with file, line and column; PERMISSIVE gives NULL for what does not fit; DROPMALFORMED drops the record.
+Every column is read as text, plus one column too many: a record is malformed when that one is filled or when a
+value does not fit its type. `mode` says what happens then: FAILFAST (default) raises with file, line and column;
+PERMISSIVE gives NULL for what does not fit; DROPMALFORMED drops the record. Values missing at the end of a record
+are NULL in every mode: Polars cannot tell them from empty ones.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ def read(request: FilesToRead) -> pl.LazyFrame:
         ).lazy()
     lf = _scan(request, files, texts)
     checks = [pl.col(EXTRA).is_not_null()]
-    # A short record is malformed too, but a NULL last value looks the same in PERMISSIVE terms: NULL either way.
     values = {}
     for field in data:
         if field.name == corrupt:

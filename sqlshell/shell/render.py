@@ -81,7 +81,11 @@ def width(text: str) -> int:
 
 
 def _box(result: Result, out: TextIO) -> None:
-    rows = [[_one_line(cell(v)) for v in row] for row in islice(result.rows(), MAX_BOX_ROWS)]
+    values = list(islice(result.rows(), MAX_BOX_ROWS))
+    if len(values) == len(result.fields) == 1 and isinstance(values[0][0], str) and "\n" in values[0][0]:
+        out.write(values[0][0] + "\n")  # EXPLAIN and other texts
+        return
+    rows = [[_one_line(cell(v)) for v in row] for row in values]
     headers = [_one_line(f.name) for f in result.fields]
     widths = [
         max([width(h), *(width(r[i]) for r in rows)]) for i, h in enumerate(headers)

@@ -158,8 +158,6 @@ def find_malformed(source: Source) -> str | None:
                     continue
                 if len(row) > len(data):
                     return f"{file.path}, line {start}: {len(row)} values where the schema has {len(data)}"
-                if len(row) < len(data):
-                    return f"{file.path}, line {start}: {len(row)} values where the schema has {len(data)}"
                 for field, value in zip(data, row, strict=False):
                     if value not in {"", null} and not fits(value, field.type):
                         return f"{file.path}, line {start}, column {field.name}: '{value}' is not {_a(str(field.type))}"

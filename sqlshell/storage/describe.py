@@ -15,6 +15,7 @@ from sqlshell.errors import AnalysisError, CorruptInputError, NotSupportedError,
 from sqlshell.storage import uri as uris
 from sqlshell.storage.source import FORMATS, FileInfo, Source
 from sqlshell.types import BIGINT, BINARY, DATE, DOUBLE, INT, STRING, TIMESTAMP, Field, SqlType, Struct
+from sqlshell.types_ddl import parse_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,8 @@ def describe_source(
     """The source at `uri`. Raises PATH_NOT_FOUND, or UNABLE_TO_INFER_FORMAT when no file name tells the format."""
     paths = uris.expand(uri)
     options = {k.lower(): v for k, v in options.items()}
+    if "schema" in options:
+        schema = parse_schema(options.pop("schema"))
     if not paths:
         raise AnalysisError(
             f"'{uri}' holds no data files", condition="UNABLE_TO_INFER_SCHEMA", hint="give a schema"
