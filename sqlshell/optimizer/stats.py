@@ -72,6 +72,8 @@ UNKNOWN = 0.3
 EQUAL = 0.1
 """Rows for which two unknown values are equal."""
 LIKE = 0.1
+MANY = 0.4
+"""Distinct values per row from which a footer's count is not taken literally."""
 HAVING = 0.1
 """Groups that pass a predicate on an aggregate: people look for the few."""
 GENERATED = 5.0
@@ -316,8 +318,11 @@ def _source_column(scan: Scan, column_id: int) -> ColumnEstimate:
     if stats is None:
         return ColumnEstimate(_guess_distinct(t, count, None, None), base_rows=count)
     low, high = as_number(stats.low), as_number(stats.high)
-    known = stats.distinct
-    values = float(known) if known else _guess_distinct(t, count, low, high, stats.low, stats.high)
+    values = _guess_distinct(t, count, low, high, stats.low, stats.high)
+    if stats.distinct:
+        # A count near the rows only says "many": the range of a number then knows better.
+        many = stats.distinct >= MANY * count
+        values = count if many and isinstance(t, String) else values if many else float(stats.distinct)
     nulls = (stats.nulls or 0) / count if count else 0.0
     return ColumnEstimate(max(1.0, values), low, high, min(1.0, nulls), count)
 

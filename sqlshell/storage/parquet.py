@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import CorruptInputError, SourceNotFound
+from sqlshell.storage.parquet_distinct import chunk_values, combined
 from sqlshell.storage.source import ColumnStats
 from sqlshell.types import Struct
 from sqlshell.types_arrow import from_arrow
@@ -78,6 +79,7 @@ def column_stats(paths: list[str], max_footers: int = 64) -> tuple[tuple[str, Co
     lows: dict[str, Any] = {}
     highs: dict[str, Any] = {}
     nulls: dict[str, int] = {}
+    values: dict[str, list[tuple[float, int]]] = {}
     for path in sample:
         metadata = footer(path)
         for i in range(metadata.num_row_groups):
@@ -88,10 +90,15 @@ def column_stats(paths: list[str], max_footers: int = 64) -> tuple[tuple[str, Co
                 stats = chunk.statistics
                 if "." in name or stats is None:
                     continue
+                values.setdefault(name, []).append((chunk_values(chunk, group.num_rows), group.num_rows))
                 if stats.has_null_count:
                     nulls[name] = nulls.get(name, 0) + stats.null_count
                 if stats.has_min_max:
                     lows[name] = stats.min if name not in lows else min(lows[name], stats.min)
                     highs[name] = stats.max if name not in highs else max(highs[name], stats.max)
     names = lows.keys() | nulls.keys()
-    return tuple((n, ColumnStats(lows.get(n), highs.get(n), nulls.get(n))) for n in sorted(names))
+    # Past the sample, what differs from file to file goes on doing so; what recurs does not grow.
+    distinct = {n: combined(parts * (len(paths) // len(sample))) for n, parts in values.items()}
+    return tuple(
+        (n, ColumnStats(lows.get(n), highs.get(n), nulls.get(n), distinct.get(n))) for n in sorted(names)
+    )
