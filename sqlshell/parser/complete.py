@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlshell.parser.tokens import OPEN, PREFIX, SET_OPERATIONS, T, close_of, ends_operand, level, like
+from sqlshell.parser.tokens import (
+    OPEN,
+    PREFIX,
+    SET_OPERATIONS,
+    T,
+    close_of,
+    ends_operand,
+    is_word,
+    level,
+    like,
+    upper,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +47,20 @@ def complete(tokens: list[Token]) -> list[Token]:
             out += [like(token, T.SELECT, "SELECT"), like(token, T.STAR, "*"), like(token, T.FROM, "FROM")]
             if token.token_type == T.TABLE:
                 continue
+        if _is_extract_field(tokens, i):
+            # as a call it keeps its spelling and its position; `normalise` makes it Var again
+            out.append(like(token, T.VAR, PREFIX + token.text))
+            out += [like(token, T.L_PAREN, "("), like(token, T.R_PAREN, ")")]
+            continue
         out.append(token)
     return _complete_joins(out)
+
+
+def _is_extract_field(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the token is the field of `EXTRACT(field FROM value)`."""
+    if i < 2 or upper(tokens[i - 2]) != "EXTRACT" or tokens[i - 1].token_type != T.L_PAREN:
+        return False
+    return is_word(tokens[i]) and tokens[i + 1].token_type == T.FROM
 
 
 def _in_query_position(tokens: Sequence[Token], i: int) -> bool:

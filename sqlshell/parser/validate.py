@@ -80,6 +80,7 @@ def span_of(node: exp.Expr) -> Span | None:
 def normalise(ast: exp.Query, text: str) -> exp.Query:
     """Strips the token pass's marks and regroups operators by Spark's precedence, in place."""
     operators: list[exp.Expr] = []
+    fields: list[exp.Anonymous] = []
     for node in ast.walk():
         if is_operator(node) or isinstance(node, exp.Overlaps):
             operators.append(node)
@@ -88,6 +89,8 @@ def normalise(ast: exp.Query, text: str) -> exp.Query:
         if isinstance(this, str):
             if this.startswith(PREFIX):
                 node.set("this", this[1:])
+                if isinstance(node, exp.Anonymous) and _is_field(node):
+                    fields.append(node)
             elif this.startswith(LITERAL_MARK):
                 node.set("this", this[1:])
                 if isinstance(node.parent, exp.Cast):
@@ -96,11 +99,18 @@ def normalise(ast: exp.Query, text: str) -> exp.Query:
             start = node.this.meta.get("start")
             if start is not None and text[start] in "'\"rR" and node.this.args.get("quoted"):
                 node.this.meta["path"] = True
+    for field in fields:
+        field.replace(exp.Var(this=field.this).update_positions(field))
     for i, node in enumerate(operators):
         if isinstance(node, exp.Overlaps):
             operators[i] = node.replace(exp.NullSafeEQ(this=node.this, expression=node.expression))
     regroup(ast, operators)
     return ast
+
+
+def _is_field(node: exp.Anonymous) -> bool:
+    """Whether the call is the field of EXTRACT, which the token pass made one."""
+    return isinstance(node.parent, exp.Extract) and node.arg_key == "this" and not node.expressions
 
 
 def validate(ast: exp.Query, text: str) -> None:
