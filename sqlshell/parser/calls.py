@@ -74,7 +74,7 @@ def mark_calls(tokens: list[Token], text: str) -> list[Token]:
         elif kind == T.ALIAS and casts and casts[-1] == depth:
             casts.pop()
             i = skip_type(tokens, i + 1, text)
-            if tokens[i].token_type != T.R_PAREN:
+            if i < len(tokens) and tokens[i].token_type != T.R_PAREN:
                 raise _error(tokens[i], text, "expected ) after the type")
             continue
         elif kind == T.DCOLON:

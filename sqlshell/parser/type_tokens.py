@@ -75,8 +75,13 @@ class _Types:
             )
         i = self.parameters(i, word)
         if word == "STRING" and self.word(i) == "COLLATE":
-            return i + 2
+            return self.name(i + 1)
         return i
+
+    def name(self, i: int) -> int:
+        if not self.word(i)[:1].isalpha():
+            raise self.error(i, "expected a name")
+        return i + 1
 
     def parameters(self, i: int, word: str) -> int:
         least, most = _PARAMETERS[word]
