@@ -169,7 +169,9 @@ class Engine:
         return self.run(graph, inline_cells=-1, on_disk=level == "DISK_ONLY")
 
     def cancel(self) -> None:
-        """Stop every running query; each raises QueryCancelled in the thread that runs it."""
+        """Stop every running query and call; each raises QueryCancelled in the thread that runs it."""
+        if self._cluster is not None:
+            self._cluster.cancel_calls()
         if not self._running:
             return
         from sqlshell.exec.cluster.base import CancelQuery

@@ -52,7 +52,7 @@ def width(t: SqlType) -> int:
         case Decimal():
             return 16
         case String():
-            return 24
+            return 40
         case Array():
             return 4 * width(t.element)
         case Map():
@@ -130,7 +130,7 @@ def state(plan: Plan) -> int:
             case Join():
                 need = min(size(node.left), size(node.right)) if node.kind == "inner" else size(node.right)
             case Sort() | Window():
-                need = size(node.input)
+                need = 2 * size(node.input)  # the rows and their sorted copy
             case Shared():
                 need = size(node.input)
             case _:

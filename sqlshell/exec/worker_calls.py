@@ -11,6 +11,7 @@ CALLS = {
     "evaluate": "sqlshell.exec.lower:evaluate",
     "describe_source": "sqlshell.storage.describe:describe_source",
     "ping": "sqlshell.exec.worker_calls:ping",
+    "sleep": "time:sleep",
 }
 """Name to `module:function`. Arguments and result are small picklable values."""
 

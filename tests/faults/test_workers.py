@@ -139,6 +139,24 @@ def test_f12_cancel_stops_busy_workers_at_once(engine: Engine, source: Source, p
     assert run(engine, grouped(source)) == grouped_rows()
 
 
+def test_f12_cancel_ends_a_call(engine: Engine) -> None:
+    outcome: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            engine.call("sleep", 3600)
+        except BaseException as e:
+            outcome.append(e)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.2)
+    engine.cancel()
+    thread.join(10)
+    assert isinstance(outcome[0], QueryCancelled)
+    assert engine.call("ping", 7) == 7
+
+
 def test_a_time_limit_ends_a_hanging_query(engine: Engine, source: Source) -> None:
     with pytest.raises(QueryTimeout):
         run(engine, grouped(source), Fault(0, 0, 0, "mid_task", "hang"), timeout=0.3)

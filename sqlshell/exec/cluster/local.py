@@ -83,7 +83,11 @@ class LocalCluster:
             self._check_open()
             self._calls.append(Call(next(self._call_ids), name, args, lambda v, e: reply.put((v, e))))
             self._dispatch()
-        value, error = reply.get()
+        try:
+            value, error = reply.get()
+        except BaseException:  # Ctrl-C: nobody waits for the answer any more
+            self.cancel_calls()
+            raise
         if error is not None:
             raise error
         return value
@@ -110,6 +114,23 @@ class LocalCluster:
             self._dispatch()
         for job in ended:
             job.sink(cancelled(job))
+
+    def cancel_calls(self) -> None:
+        """End every call, waiting or running, with QueryCancelled."""
+        error = QueryCancelled("the statement was cancelled")
+        with self._lock:
+            waiting, self._calls = self._calls, deque()
+            busy = [w for w in self._workers if w.call is not None]
+            deliver = [f for w in busy for f in self._fail(w, error)]
+            for w in busy:
+                self._bury(w)
+            if busy:
+                self._plan_spare()
+            self._dispatch()
+        for call in waiting:
+            call.finish(None, error)
+        for f in deliver:
+            f()
 
     def close(self) -> None:
         with self._lock:
