@@ -290,7 +290,8 @@ def _cache(session: Session, s: st.CacheTable) -> Result:
 
 
 def _uncache(session: Session, s: st.UncacheTable) -> Result:
-    if not session.uncache(".".join(s.name).lower()) and not s.if_exists:
+    name = ".".join(s.name).lower()
+    if not session.uncache(name) and name not in session.views and not s.if_exists:
         raise _no_view(session, s.name, s.name_span)
     return command("OK")
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from sqlshell.errors import InternalError
 from sqlshell.exec import edge
+from sqlshell.exec.lower_types import dtype
 from sqlshell.expr.expr import And, Call, Column, Expr, In, Literal, Or, conjoin
 from sqlshell.storage.source import FileInfo, MemorySource
 from sqlshell.types import Decimal, SqlType, String
@@ -163,20 +164,26 @@ def _native_comparison(
 ) -> pl.Expr | None:
     if c.id not in fields or v.value is None:
         return None
-    dtype = schema[fields[c.id]]
-    if not isinstance(dtype, _EXACT) and dtype not in _EXACT:
+    kind = schema[fields[c.id]]
+    if not isinstance(kind, _EXACT) and kind not in _EXACT:
         return None
-    if isinstance(dtype, pl.Decimal):
-        if not isinstance(c.type, Decimal) or c.type.scale != dtype.scale:
+    if isinstance(kind, pl.Decimal):
+        if not isinstance(c.type, Decimal) or c.type.scale != kind.scale:
             return None
-        literal = pl.lit(v.value, dtype=pl.Decimal(38, dtype.scale))
+        literal = pl.lit(v.value, dtype=pl.Decimal(38, kind.scale))
     else:
-        literal = pl.lit(v.value, dtype=dtype)
+        literal = pl.lit(v.value, dtype=kind)
     return _COMPARE[fn](pl.col(fields[c.id]), literal)
 
 
 def _memory(source: MemorySource, pieces: list[Piece]) -> pl.LazyFrame:
-    return pl.scan_ipc([f.path for f, _ in pieces])
+    """Stored results: columns by position, in the form of `edge.to_output`, back in kernel form under their names."""
+    fields = source.schema.fields
+    if not pieces:
+        return pl.DataFrame(schema={f.name: dtype(f.type) for f in fields}).lazy()
+    lf = pl.scan_ipc([f.path for f, _ in pieces])
+    # decimal128(38,0) holds unscaled values: a plain cast to Int128 is exact.
+    return lf.select(pl.col(str(i)).cast(dtype(f.type)).alias(f.name) for i, f in enumerate(fields))
 
 
 def _reader(name: str) -> Reader:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.errors import CorruptInputError
-from sqlshell.exec.lower_types import kernel_dtype
+from sqlshell.exec.lower_types import dtype
 from sqlshell.storage.text_open import open_text
 from sqlshell.types import (
     Array,
@@ -63,7 +63,7 @@ def json_dtype(t: SqlType) -> Any:
         return pl.List(json_dtype(t.element))
     if isinstance(t, Struct):
         return pl.Struct({f.name: json_dtype(f.type) for f in t.fields})
-    return kernel_dtype(t) if _native(t) else pl.String
+    return dtype(t) if _native(t) else pl.String
 
 
 def _documents(files: list[str], schema: dict[str, Any]) -> pl.LazyFrame:

@@ -51,6 +51,7 @@ KINDS: dict[type[Error], FailureKind] = {
     InternalError: FailureKind.INTERNAL,
 }
 KEPT_FRAGMENTS = 64
+MALFORMED = "MALFORMED_RECORD_IN_PARSING"
 
 
 class Fragments:
@@ -90,9 +91,10 @@ def failure_of(exc: BaseException, spec: TaskSpec, plan: Any) -> Failure:
     """The typed failure of an exception; missing exchange files take precedence over what they led to."""
     from sqlshell.exec.blame import name_corrupt_file
     from sqlshell.exec.errors import translate
+    from sqlshell.exec.malformed import locate
 
-    error = exc if isinstance(exc, Error) else translate(exc)
-    if isinstance(error, CorruptInputError):
+    error = locate(plan, exc if isinstance(exc, Error) else translate(exc))
+    if isinstance(error, CorruptInputError) and error.condition != MALFORMED:
         error = name_corrupt_file(error, plan, spec.input)
     lost = exchange.lost_input(spec)
     if lost is not None and not isinstance(error, FetchFailedError):
