@@ -171,7 +171,22 @@ def _in(b: Binder, node: Any, site: Site) -> Expr:
     if len(options) == 1 and isinstance(options[0], (exp.Query, exp.Subquery)):
         return bind_subquery.bind_in(b, node.this, options[0], site)
     value = b.expr(node.this, site)
+    if isinstance(value.type, Struct):
+        names = [f.name for f in value.type.fields]
+        options = [_named_like(o, names) for o in options]
     return make_call("in", [value, *(b.expr(o, site) for o in options)], span=span_of(node))
+
+
+def _named_like(node: Any, names: list[str]) -> Any:
+    """A row `(1, 'x')` beside a struct takes the struct's field names."""
+    if not isinstance(node, exp.Tuple) or len(node.expressions) != len(names):
+        return node
+    return exp.Tuple(
+        expressions=[
+            exp.PropertyEQ(this=exp.to_identifier(n), expression=e.copy())
+            for n, e in zip(names, node.expressions, strict=True)
+        ]
+    )
 
 
 def _like(name: str) -> Callable[[Binder, Any, Site], Expr]:

@@ -129,7 +129,8 @@ def relation(query: BoundQuery, alias: Any, default: tuple[str, ...] = ()) -> Bo
     qualifier = (alias.name.lower(),) if alias is not None and alias.name else default
     repeats = _repeats(query.plan) if len({n.lower() for n in names}) < len(names) else {}
     entries = tuple(
-        Entry(n, c, qualifier, same_as=repeats.get(c.id)) for n, c in zip(names, columns, strict=True)
+        Entry(n, c if c.name == n else replace(c, name=n), qualifier, same_as=repeats.get(c.id))
+        for n, c in zip(names, columns, strict=True)
     )
     return Bound(query.plan, entries, frozenset(qualifier[-1:]))
 

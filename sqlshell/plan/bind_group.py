@@ -30,6 +30,7 @@ from sqlshell.plan.bind_util import reject_unused, span_of, text_of
 from sqlshell.plan.bind_window import has_window
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_to
+from sqlshell.plan.explain import format_plan, normalize_ids
 from sqlshell.plan.logical import (
     Aggregate,
     Expand,
@@ -40,7 +41,7 @@ from sqlshell.plan.logical import (
     fresh_id,
     passthrough,
 )
-from sqlshell.types import BIGINT, INT, TINYINT, Map
+from sqlshell.types import BIGINT, INT, STRING, TINYINT, Map
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -78,8 +79,8 @@ class GroupBy:
 
 
 def canonical(e: Any) -> Any:
-    """`e` with lambda variables numbered by appearance, so that equal lambdas compare equal."""
-    if not any(isinstance(n, Lambda) for n in e.walk()):
+    """`e` in a form in which equal lambdas, and equal subqueries, compare equal."""
+    if not any(isinstance(n, Lambda | SubqueryExpr) for n in e.walk()):
         return e
     ids: dict[int, int] = {}
 
@@ -88,6 +89,10 @@ def canonical(e: Any) -> Any:
             return replace(n, id=ids.setdefault(n.id, -1 - len(ids)))
         if isinstance(n, Lambda):
             return replace(n, params=tuple(swap(p) for p in n.params))
+        if isinstance(n, SubqueryExpr):
+            free = frozenset(c.id for c in n.plan.free_columns)
+            text = normalize_ids(format_plan(n.plan), keep=free)
+            return Call(type(n).__name__, (*n.children, Literal(text, STRING)), n.type)
         return n
 
     return e.transform_up(swap)
@@ -255,7 +260,7 @@ class Grouping:
         else:
             self.input, self.keys = self._expand(source, self.group.keys, self.group.sets)
         self.by_expr = {canonical(e): k.column for e, k in zip(self.group.keys, self.keys, strict=True)}
-        self.lambdas = any(isinstance(n, Lambda) for e in self.group.keys for n in e.walk())
+        self.needs_canonical = any(canonical(e) is not e for e in self.group.keys)
 
     def _key(self, e: Expr) -> Named:
         if isinstance(e, Column) and e.id in self.raw_ids:
@@ -283,7 +288,7 @@ class Grouping:
     def over(self, e: Any, node: Any) -> Any:
         """`e` in terms of the Aggregate's output."""
         if isinstance(e, Expr) and not (isinstance(e, Literal) and self.grouping_id is None):
-            key = self.by_expr.get(canonical(e) if self.lambdas else e)
+            key = self.by_expr.get(canonical(e) if self.needs_canonical else e)
             if key is not None:
                 return key
         if isinstance(e, AggCall):

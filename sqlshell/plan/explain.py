@@ -95,10 +95,10 @@ def format_query(query: BoundQuery, *, normalize: bool = False) -> str:
     return normalize_ids(text) if normalize else text
 
 
-def normalize_ids(text: str) -> str:
-    """Column ids renumbered in order of appearance, so that texts of equal plans are equal."""
-    seen: dict[str, int] = {}
-    return _ID.sub(lambda m: f"#{seen.setdefault(m[1], len(seen) + 1)}", text)
+def normalize_ids(text: str, keep: frozenset[int] = frozenset()) -> str:
+    """Column ids renumbered in order of appearance, so that texts of equal plans are equal; `keep` stays."""
+    seen: dict[str, str] = {str(i): f"free{i}" for i in keep}
+    return _ID.sub(lambda m: f"#{seen.setdefault(m[1], str(len(seen) + 1))}", text)
 
 
 def _tree(plan: Plan, first: str, rest: str, lines: list[str]) -> None:
