@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from decimal import Context, Decimal
 from typing import Any
 
 from sqlshell import types as t
+
+_EXACT = Context(prec=t.MAX_PRECISION + 1)
 
 
 def python_value(value: Any, s: t.SqlType) -> Any:
@@ -15,6 +18,8 @@ def python_value(value: Any, s: t.SqlType) -> Any:
     match s:
         case t.Timestamp():
             return value.replace(tzinfo=UTC)
+        case t.Decimal():
+            return value.quantize(Decimal(1).scaleb(-s.scale), context=_EXACT)
         case t.DayTimeInterval():
             return timedelta(microseconds=value)
         case t.Array():
