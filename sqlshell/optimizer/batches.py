@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 from sqlshell.optimizer.rules.decorrelate_subqueries import DecorrelateSubqueries
 from sqlshell.optimizer.rules.eliminate_outer_join import EliminateOuterJoin
 from sqlshell.optimizer.rules.eliminate_sort import EliminateSort
+from sqlshell.optimizer.rules.expand_inline import ExpandInline
 from sqlshell.optimizer.rules.extract_subqueries import ExtractSubqueries
 from sqlshell.optimizer.rules.fold_constants import FoldConstants
 from sqlshell.optimizer.rules.infer_join_filters import InferJoinFilters
 from sqlshell.optimizer.rules.merge_projects import MergeProjects
 from sqlshell.optimizer.rules.propagate_empty import PropagateEmpty
 from sqlshell.optimizer.rules.prune_columns import PruneColumns
+from sqlshell.optimizer.rules.prune_nested_fields import PruneNestedFields
 from sqlshell.optimizer.rules.push_down_filter import PushDownFilter
 from sqlshell.optimizer.rules.push_down_limit import PushDownLimit
 from sqlshell.optimizer.rules.reorder_joins import ReorderJoins
@@ -60,7 +62,7 @@ BATCHES = (
         ),
         rounds=5,
     ),
-    Batch("joins", (EliminateSort(), ReorderJoins())),
+    Batch("joins", (EliminateSort(), ExpandInline(), ReorderJoins())),
     Batch("sharing", (ReuseCommonSubplans(),)),
-    Batch("columns", (PruneColumns(), MergeProjects(), PushDownLimit())),
+    Batch("columns", (PruneColumns(), MergeProjects(), PushDownLimit(), PruneNestedFields())),
 )
