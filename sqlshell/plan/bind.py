@@ -24,6 +24,8 @@ from sqlshell.plan.scope import Entry, Scope
 if TYPE_CHECKING:
     from sqlshell.plan.context import BindContext, ViewDefinition
 
+MAX_DEPTH = 150
+"""Rewriting takes up to five Python frames a level, of a thousand."""
 MAX_QUERY_DEPTH = 50
 PREDICATE_ERRORS = {
     "WHERE": "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
@@ -63,7 +65,7 @@ class Binder:
     def too_deep(self) -> ProgrammingError:
         """The error for statements nested beyond reason."""
         return ProgrammingError(
-            f"the statement is nested too deeply (more than {bind_expr.MAX_DEPTH} expressions or "
+            f"the statement is nested too deeply (more than {MAX_DEPTH} expressions or "
             f"{MAX_QUERY_DEPTH} queries inside one another)",
             condition="FAILED_TO_PARSE_TOO_COMPLEX",
             hint="split it with WITH or a temporary view",
@@ -120,7 +122,20 @@ class Binder:
 
     def expr(self, node: Any, site: Site) -> Expr:
         """A typed expression."""
-        return bind_expr.bind_expr(self, node, site)
+        handler = bind_expr.HANDLERS.get(type(node))
+        if handler is None:
+            raise unsupported(node)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.too_deep()
+        try:
+            return handler(self, node, site)
+        except AnalysisError as error:
+            if error.span is None:
+                error.span = span_of(node)
+            raise
+        finally:
+            self.depth -= 1
 
     def predicate(self, node: Any, site: Site, clause: str) -> Expr:
         """A boolean expression."""

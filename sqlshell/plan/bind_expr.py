@@ -8,10 +8,10 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, NotSupportedError
 from sqlshell.expr.expr import Expr, Literal
-from sqlshell.plan import bind_call, bind_literal, bind_subquery, bind_type, bind_window
+from sqlshell.plan import bind_call, bind_compare, bind_literal, bind_subquery, bind_type, bind_window
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call
-from sqlshell.plan.coerce import cast_explicitly, cast_to
+from sqlshell.plan.coerce import cast_explicitly
 from sqlshell.plan.scope import get_field
 from sqlshell.types import BOOLEAN, STRING, VOID, Struct
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.plan.bind import Binder
     from sqlshell.plan.bind_site import Site
-
-MAX_DEPTH = 250
 
 BINARY_OPERATORS: dict[type, str] = {
     exp.Add: "+",
@@ -45,24 +43,6 @@ BINARY_OPERATORS: dict[type, str] = {
     exp.RegexpLike: "rlike",
 }
 _BINARY_ARGS = ("this", "expression", "typed", "safe")
-
-
-def bind_expr(b: Binder, node: Any, site: Site) -> Expr:
-    """The typed expression of an AST node."""
-    handler = HANDLERS.get(type(node))
-    if handler is None:
-        raise unsupported(node)
-    b.depth += 1
-    if b.depth > MAX_DEPTH:
-        raise b.too_deep()
-    try:
-        return handler(b, node, site)
-    except AnalysisError as error:
-        if error.span is None:
-            error.span = span_of(node)
-        raise
-    finally:
-        b.depth -= 1
 
 
 def _binary(b: Binder, node: Any, site: Site) -> Expr:
@@ -134,95 +114,6 @@ def _negative(b: Binder, node: Any, site: Site) -> Expr:
 def _paren(b: Binder, node: Any, site: Site) -> Expr:
     reject_unused(node, ("this",))
     return b.expr(node.this, site)
-
-
-def _is(b: Binder, node: Any, site: Site) -> Expr:
-    """IS NULL, IS TRUE, IS FALSE (NOT stands around it; UNKNOWN is NULL)."""
-    reject_unused(node, ("this", "expression"))
-    value, target = b.expr(node.this, site), node.expression
-    span = span_of(node)
-    if isinstance(target, exp.Null) or (isinstance(target, exp.Var) and target.name.upper() == "UNKNOWN"):
-        return make_call("isnull", [value], span=span)
-    if isinstance(target, exp.Boolean):
-        return make_call("<=>", [cast_to(value, BOOLEAN), Literal(bool(target.this), BOOLEAN)], span=span)
-    raise unsupported(node)
-
-
-def _between(b: Binder, node: Any, site: Site) -> Expr:
-    reject_unused(node, ("this", "low", "high", "symmetric"))
-    if node.args.get("symmetric"):
-        raise unsupported(node, "BETWEEN SYMMETRIC")
-    value = b.expr(node.this, site)
-    low, high = b.expr(node.args["low"], site), b.expr(node.args["high"], site)
-    span = span_of(node)
-    return make_call(
-        "and",
-        [make_call(">=", [value, low], span=span), make_call("<=", [value, high], span=span)],
-        span=span,
-    )
-
-
-def _in(b: Binder, node: Any, site: Site) -> Expr:
-    reject_unused(node, ("this", "expressions", "query"))
-    query = node.args.get("query")
-    if query is not None:
-        return bind_subquery.bind_in(b, node.this, query, site)
-    options = node.expressions
-    if len(options) == 1 and isinstance(options[0], (exp.Query, exp.Subquery)):
-        return bind_subquery.bind_in(b, node.this, options[0], site)
-    value = b.expr(node.this, site)
-    if isinstance(value.type, Struct):
-        names = [f.name for f in value.type.fields]
-        options = [_named_like(o, names) for o in options]
-    return make_call("in", [value, *(b.expr(o, site) for o in options)], span=span_of(node))
-
-
-def _named_like(node: Any, names: list[str]) -> Any:
-    """A row `(1, 'x')` beside a struct takes the struct's field names."""
-    if not isinstance(node, exp.Tuple) or len(node.expressions) != len(names):
-        return node
-    return exp.Tuple(
-        expressions=[
-            exp.PropertyEQ(this=exp.to_identifier(n), expression=e.copy())
-            for n, e in zip(names, node.expressions, strict=True)
-        ]
-    )
-
-
-def _like(name: str) -> Callable[[Binder, Any, Site], Expr]:
-    def handler(b: Binder, node: Any, site: Site) -> Expr:
-        return _like_with(b, node, name, "\\", site)
-
-    return handler
-
-
-def _like_with(b: Binder, node: Any, name: str, escape: str, site: Site) -> Expr:
-    reject_unused(node, (*_BINARY_ARGS, "negate"))
-    value, pattern, span = b.expr(node.this, site), node.expression, span_of(node)
-    mark = Literal(escape, STRING)
-    patterns = [pattern]
-    if isinstance(pattern, (exp.Any, exp.All)):
-        inner = pattern.this.unnest() if isinstance(pattern.this, exp.Paren) else pattern.this
-        patterns = inner.expressions if isinstance(inner, exp.Tuple) else [inner]
-    calls = [make_call(name, [value, b.expr(p, site), mark], span=span) for p in patterns]
-    if node.args.get("negate"):
-        # NOT LIKE ALL (...) negates each comparison, not their conjunction.
-        calls = [make_call("not", [c], span=span) for c in calls]
-    if len(calls) == 1:
-        return calls[0]
-    return make_call("or" if isinstance(pattern, exp.Any) else "and", calls, span=span)
-
-
-def _escape(b: Binder, node: Any, site: Site) -> Expr:
-    reject_unused(node, _BINARY_ARGS)
-    inner, mark = node.this, node.expression
-    if not isinstance(inner, (exp.Like, exp.ILike)):
-        raise unsupported(node, "ESCAPE")
-    if not (isinstance(mark, exp.Literal) and mark.is_string and len(mark.this) == 1):
-        raise AnalysisError(
-            "ESCAPE takes one character", condition="INVALID_ESCAPE_CHAR", span=span_of(mark) or span_of(node)
-        )
-    return _like_with(b, inner, "ilike" if isinstance(inner, exp.ILike) else "like", mark.this, site)
 
 
 def _case(b: Binder, node: Any, site: Site) -> Expr:
@@ -393,12 +284,12 @@ HANDLERS: dict[type, Callable[[Any, Any, Any], Expr]] = {
     exp.Neg: _negative,
     exp.BitwiseNot: lambda b, n, s: make_call("~", [b.expr(n.this, s)], span=span_of(n)),
     exp.Paren: _paren,
-    exp.Is: _is,
-    exp.Between: _between,
-    exp.In: _in,
-    exp.Like: _like("like"),
-    exp.ILike: _like("ilike"),
-    exp.Escape: _escape,
+    exp.Is: bind_compare.bind_is,
+    exp.Between: bind_compare.bind_between,
+    exp.In: bind_compare.bind_in_list,
+    exp.Like: bind_compare.like("like"),
+    exp.ILike: bind_compare.like("ilike"),
+    exp.Escape: bind_compare.bind_escape,
     exp.Case: _case,
     exp.Cast: _cast,
     exp.TryCast: _cast,

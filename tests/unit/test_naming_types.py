@@ -31,6 +31,7 @@ REFUSED = {
     "make_interval(1)": "calendar intervals are refused",
 }
 TAKEN = {
+    "(i, l) in ((1, 2), (3, 4))": "a row takes the struct's names, so its types can be widened",
     "element_at(arr, 1L)": "Spark wants an int index; a bigint literal is harmless",
     "sort_array(arr, 'true')": "Spark does not cast text to boolean here; we do",
 }
