@@ -13,6 +13,7 @@ The life of a statement:
 from __future__ import annotations
 
 import getpass
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -267,7 +268,7 @@ class Session:
         self, uri: str, format: str | None, options: dict[str, str], schema: Struct | None = None
     ) -> Source:
         """The files at a path, with their schema; looked up in a worker."""
-        source: Source = self.engine.call("describe_source", uri, format, options, schema)
+        source: Source = self.engine.call("describe_source", uri, format, options, schema, os.getcwd())
         return source
 
 
@@ -289,6 +290,8 @@ class StatementContext:
         if ".".join(name).lower() in self._session.cached:
             return self._session.cached_source(".".join(name).lower())
         found = self._session.views.get(".".join(name).lower())
+        if found is None and len(name) == 1 and version is None and looks_like_path(name[0]):
+            return self.describe_source(name[0], None, {})  # dialects that quote paths as identifiers
         if found is None:
             raise AnalysisError(
                 f"there is no table or view `{'.'.join(name)}`",
@@ -321,6 +324,11 @@ class StatementContext:
         if not isinstance(statement, Query):
             raise AnalysisError("a view's definition must be a query")
         return statement.ast
+
+
+def looks_like_path(name: str) -> bool:
+    """Whether a quoted identifier can only be meant as a file: it has a directory or a data file's extension."""
+    return "/" in name or name.lower().endswith((".parquet", ".csv", ".json", ".jsonl", ".orc", ".arrow"))
 
 
 def _fields(bound: BoundQuery, plan: Plan) -> list[Field]:

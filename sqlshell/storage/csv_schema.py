@@ -50,7 +50,12 @@ def describe(source: Source, schema: Struct | None) -> Source:
     if "columnnameofcorruptrecord" in options:
         explicit["columnnameofcorruptrecord"] = options["columnnameofcorruptrecord"]
     rows = _sample_rows(path, explicit) if path else []
-    header = _is_true(options["header"]) if "header" in options else schema is None and _has_header(rows)
+    if "header" in options:
+        header = _is_true(options["header"])
+    elif schema is None:
+        header = _has_header(rows)
+    else:
+        header = bool(rows) and [n.lower() for n in rows[0]] == [f.name.lower() for f in schema.fields]
     explicit["header"] = "true" if header else "false"
     if schema is None:
         schema = _schema(rows, header, _is_true(options.get("inferschema", "true")), explicit.get("nullvalue"))

@@ -1,7 +1,7 @@
 """From a path to a `Source`: which files, which format, which schema. Runs in a worker.
 
-The format comes from the caller, else from the files' names. Schemas come from footers (Parquet, ORC, Arrow), from
-a sample (CSV, JSON) or are fixed (text, binaryFile); `schema` among the options overrides them.
+The format comes from the caller, else from the files' names. Schemas come from footers (Parquet, ORC, Arrow), from a
+sample (CSV, JSON) or are fixed (text, binaryFile); `schema` among the options overrides them.
 """
 
 from __future__ import annotations
@@ -41,10 +41,17 @@ COMPRESSIONS = (".gz", ".zst", ".bz2")
 
 
 def describe_source(
-    uri: str, format: str | None, options: dict[str, str], schema: Struct | None = None
+    uri: str,
+    format: str | None,
+    options: dict[str, str],
+    schema: Struct | None = None,
+    base: str | None = None,
 ) -> Source:
-    """The source at `uri`. Raises PATH_NOT_FOUND, or UNABLE_TO_INFER_FORMAT when no file name tells the format."""
-    paths = uris.expand(uri)
+    """The source at `uri`, a relative one below `base`.
+
+    Raises PATH_NOT_FOUND, or UNABLE_TO_INFER_FORMAT when no file name tells the format.
+    """
+    paths = uris.expand(uri, base)
     options = {k.lower(): v for k, v in options.items()}
     if "schema" in options:
         schema = parse_schema(options.pop("schema"))
@@ -53,7 +60,7 @@ def describe_source(
             f"'{uri}' holds no data files", condition="UNABLE_TO_INFER_SCHEMA", hint="give a schema"
         )
     name = _format(uri, format, paths)
-    root = _partition_root(uri)
+    root = _partition_root(uris.resolve(uri, base))
     partitions = [uris.partition_values(root, p) for p in paths] if root else [{} for _ in paths]
     keys = tuple(partitions[0])
     for path, values in zip(paths, partitions, strict=True):
@@ -102,9 +109,8 @@ def _guess(path: str) -> str | None:
     return EXTENSIONS.get(extension)
 
 
-def _partition_root(uri: str) -> str | None:
+def _partition_root(path: str) -> str | None:
     """Where `key=value` directories start to count: the directory itself, or before the first glob sign."""
-    path = uris.resolve(uri)
     if os.path.isdir(path):
         return path
     if os.path.isfile(path):

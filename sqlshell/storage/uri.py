@@ -9,14 +9,17 @@ from urllib.parse import unquote, urlparse
 from sqlshell.errors import NotSupportedError, SourceNotFound, did_you_mean
 
 
-def resolve(uri: str) -> str:
-    """A local absolute path for a path or file: URI; `~` is the home directory."""
+def resolve(uri: str, base: str | None = None) -> str:
+    """A local absolute path for a path or file: URI; `~` is the home directory.
+
+    Relative paths count from `base` (the user's working directory: workers have their own), else from here.
+    """
     if "://" in uri or uri.startswith("file:"):
         parsed = urlparse(uri)
         if parsed.scheme != "file":
             raise NotSupportedError(f"{parsed.scheme}:// locations are not supported yet: {uri}")
         uri = unquote(parsed.path)
-    return os.path.abspath(os.path.expanduser(uri))
+    return os.path.abspath(os.path.join(base or "", os.path.expanduser(uri)))
 
 
 def open_uri(uri: str, mode: str = "rb") -> object:
@@ -24,12 +27,12 @@ def open_uri(uri: str, mode: str = "rb") -> object:
     return open(resolve(uri), mode)  # noqa: SIM115 - the caller closes it
 
 
-def expand(uri: str) -> list[str]:
+def expand(uri: str, base: str | None = None) -> list[str]:
     """Files a path, directory or glob names, sorted; hidden ones (`_x`, `.x`) inside directories are left out.
 
     Raises PATH_NOT_FOUND, naming near names in the same directory.
     """
-    path = resolve(uri)
+    path = resolve(uri, base)
     if os.path.isfile(path):
         return [path]
     if os.path.isdir(path):
