@@ -1,8 +1,8 @@
 """Errors of kernels to typed errors.
 
 A lowering that wants to raise plants a *marker* (`⟦CONDITION@start-end` and details) in a polars expression;
-polars puts it into the text of its own error; `translate` finds it there. Everything else is told apart by the
-words polars, pyarrow and the operating system use.
+polars puts it into the text of its own error; `translate` finds it there. Everything else is told apart by
+the words polars, pyarrow and the operating system use.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _MARK = re.compile(
 )
 _RAISED = re.compile(r"^(?:\w+: )?([A-Z0-9_]+(?:\.[A-Z0-9_]+)*)@(\d+)-(\d+)((?:\|[^\n]*)?)$", re.MULTILINE)
 """What a Python body inside a plan raises (`functions/common.py: failure`)."""
-_PATH = re.compile(r"""(?:path|file|'|"|`)[:= ]*((?:/|\./|\w:)[^'"`\n]+?)(?:'|"|`|\s*\(|$)""", re.MULTILINE)
+_PATH = re.compile(
+    r"""(?:path|file|os error \d+\)|'|"|`)[:= ]*((?:/|\./|\w:)[^'"`\n]+?)(?:'|"|`|\s*\(|$)""", re.MULTILINE
+)
 _CAST = re.compile(r"conversion from `(\w+)` to `(\w+)` failed.*?values: \[(.*?)\]", re.DOTALL)
 
 _TRY = "Use `try_{}` to tolerate this and return NULL instead."

@@ -51,7 +51,7 @@ class Kernel:
 
     def __init__(self, settings: Any = None, tz: str | None = None) -> None:
         self.settings = settings
-        self.tz: str = tz or (settings.get("spark.sql.session.timeZone") if settings else None) or "UTC"
+        self.tz: str = tz or (settings.get("sqlshell.timeZone") if settings else None) or "UTC"
         self.mask: pl.Expr | None = None
         """Where the value of the call being lowered is wanted; None for everywhere."""
         self._call: Call | AggCall | Cast | None = None
@@ -109,8 +109,8 @@ class Kernel:
     def raise_if(self, bad: pl.Expr, condition: str, value: pl.Expr, *details: Any) -> pl.Expr:
         """`value` where `bad` is false or NULL; the statement fails with `condition` where it is true.
 
-        Details are texts, or polars expressions that are shown for the failing row. Bind what `bad` and `value`
-        share with `let`.
+        Details are texts, or polars expressions that are shown for the failing row. Bind what `bad` and
+        `value` share with `let`.
         """
         return raise_where(bad, condition, self._span(), value, details)
 
@@ -160,7 +160,12 @@ class Kernel:
 
         # In a gap java.time keeps the offset from before it: that of a few hours earlier.
         early = pl.duration(hours=3)
-        return self.let([e], lambda wall: pl.coalesce(place(wall), place(wall - early) + early))
+
+        def fill_gaps(wall: pl.Expr, found: pl.Expr) -> pl.Expr:
+            lost = pl.when(found.is_null()).then(wall)
+            return pl.coalesce(found, place(lost - early) + early)
+
+        return self.let([e], lambda wall: self.let([wall, place(wall)], fill_gaps))
 
     def lambda_of(self, i: int) -> Lambda:
         """Argument `i` as a lambda."""

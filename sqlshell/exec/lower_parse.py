@@ -127,16 +127,20 @@ def _date(k: Kernel, t: SqlType) -> Reader:
 
 
 def _wall_fast(s: pl.Expr) -> pl.Expr:
-    """`yyyy-MM-dd HH:mm:ss[.ffffff]` with a blank or T, and bare dates."""
-    size = s.str.len_bytes()
+    """`yyyy-MM-dd HH:mm:ss[.ffffff]` with a blank or T, and bare dates.
+
+    Each form is sought only where the text's length and separator say so: a parser that fails is slow.
+    """
+    size, separator = s.str.len_bytes(), s.str.slice(10, 1)
     # Polars reads second 60 as the next minute.
-    usual = pl.when((size >= 19) & (size <= 26) & (s.str.slice(17, 2) != "60")).then(s)
-    day = pl.when(size == 10).then(s).str.to_date("%Y-%m-%d", strict=False).cast(WALL_MICROS)
-    return pl.coalesce(
-        usual.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False),
-        usual.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False),
-        day,
-    )
+    sane = s.str.slice(17, 2) != "60"
+    parts = [pl.when(size == 10).then(s).str.to_date("%Y-%m-%d", strict=False).cast(WALL_MICROS)]
+    for mark in (" ", "T"):
+        usual = sane & (separator == mark)
+        for length, form in ((size == 19, "%S"), ((size > 19) & (size <= 26), "%S%.f")):
+            text = pl.when(usual & length).then(s)
+            parts.append(text.str.to_datetime(f"%Y-%m-%d{mark}%H:%M:{form}", time_unit="us", strict=False))
+    return pl.coalesce(parts)
 
 
 def _timestamp(k: Kernel, t: SqlType) -> Reader:
@@ -177,13 +181,16 @@ _READERS: tuple[tuple[Any, Callable[[Any, Any], Reader]], ...] = (
 
 
 def _decimal(k: Kernel, e: pl.Expr, t: Decimal, safe: bool) -> pl.Expr:
-    """Polars rounds halves to even: it reads only texts with no more fraction digits than the type has."""
+    """Polars rounds halves to even and powers of ten otherwise: those texts take the slow way."""
 
     def first(s: pl.Expr) -> pl.Expr:
-        fraction = s.str.len_bytes().cast(pl.Int64) - s.str.find(".", literal=True).cast(pl.Int64) - 1
-        plain = pl.when(fraction.fill_null(0) <= t.scale).then(s)
-        quick = plain.cast(pl.Decimal(38, t.scale), strict=False).to_physical()
-        return k.let([s, quick], second)
+        return k.let([s, s.str.strip_chars_end("0")], quick_read)
+
+    def quick_read(s: pl.Expr, short: pl.Expr) -> pl.Expr:
+        half = short.str.slice(-t.scale - 2, 1).eq(".") & short.str.ends_with("5")
+        powers = s.str.contains("e", literal=True) | s.str.contains("E", literal=True)
+        quick = pl.when(~(half | powers)).then(s).cast(pl.Decimal(38, t.scale), strict=False)
+        return k.let([s, quick.to_physical()], second)
 
     def second(s: pl.Expr, quick: pl.Expr) -> pl.Expr:
         rest = pl.when(quick.is_null()).then(s)

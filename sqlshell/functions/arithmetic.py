@@ -107,8 +107,8 @@ def nonzero(k: Any, dividend: Any, divisor: Any, safe: bool, condition: str = "D
 def _divide(k: Any, a: Any, b: Any, safe: bool) -> Any:
     if not k.is_literal(1):
         return k.let([a, b], lambda n, d: n / nonzero(k, n, d, safe))
-    # Polars divides by a constant through its reciprocal, which is off by one bit in half of all cases; a column
-    # of that constant is divided by exactly.
+    # Polars divides by a constant through its reciprocal, which is off by one bit in half of all cases; a
+    # column of that constant is divided by exactly.
     return k.let([a], lambda n: n / k.pl.when(n.is_not_null()).then(nonzero(k, n, b, safe)))
 
 

@@ -1,8 +1,8 @@
 """Decimal `+ - * / % div` on unscaled Int128 values.
 
 Where the operands' digits prove that every step fits 38 digits the formula is plain Int128 arithmetic;
-elsewhere `decimal_wide` computes each batch, in Int128 when its values are small enough and in Python integers
-when not.
+elsewhere `decimal_wide` computes each batch, in Int128 when its values are small enough, in Python integers
+when they are not.
 """
 
 from __future__ import annotations
@@ -26,11 +26,18 @@ def scaled_up(k: Any, i: int, e: Any, by: int) -> Any:
 
 def round_half_up(pl: Any, e: Any, digits: int) -> Any:
     """An unscaled value without its last `digits` digits, halves away from zero; `e` is mentioned twice."""
-    if digits <= 0:
+    return e if digits <= 0 else _over_constant(pl, e, 10**digits)
+
+
+def _over_constant(pl: Any, e: Any, divisor: int) -> Any:
+    """e / divisor (above zero), halves away from zero; `e` is mentioned twice."""
+    if divisor == 1:
         return e
-    unit = 10**digits
-    # Floor division after adding half; a negative half must go down, so its sum starts one lower.
-    return (e + pl.lit(unit // 2, dtype=pl.Int128) - (e < 0).cast(pl.Int128)) // pl.lit(unit, dtype=pl.Int128)
+    raised = e + pl.lit(divisor // 2, dtype=pl.Int128)
+    if divisor % 2 == 0:
+        # After floor division a negative half must have gone down, so its sum starts one lower.
+        raised = raised - (e < 0).cast(pl.Int128)
+    return raised // pl.lit(divisor, dtype=pl.Int128)
 
 
 def lower(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
@@ -80,7 +87,7 @@ def _fits(k: Any, op: str) -> bool:
     x, y, result = k.type(0), k.type(1), k.call.type
     if op == "/":
         up = result.scale - x.scale + y.scale
-        return up >= 0 and x.precision + up <= 38
+        return bool(up >= 0 and x.precision + up <= 38)
     scale = max(x.scale, y.scale)
     whole = x.precision - x.scale
     narrow = x.precision + scale - x.scale <= 38 and y.precision + scale - y.scale <= 38
@@ -90,6 +97,10 @@ def _fits(k: Any, op: str) -> bool:
 def _narrow(k: Any, op: str, n: Any, d: Any) -> Any:
     pl, x, y, result = k.pl, k.type(0), k.type(1), k.call.type
     if op == "/":
+        divisor = k.literal(1)
+        if divisor is not None and divisor > 0:
+            up = scaled_up(k, 0, n, result.scale - x.scale + y.scale)
+            return k.let([up], lambda u: _over_constant(pl, u, decimal_wide.unscaled(divisor, y.scale)))
         return half_up_quotient(k, scaled_up(k, 0, n, result.scale - x.scale + y.scale), d)
     scale = max(x.scale, y.scale)
     u, v = scaled_up(k, 0, n, scale - x.scale), scaled_up(k, 1, d, scale - y.scale)

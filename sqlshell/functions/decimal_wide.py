@@ -89,8 +89,7 @@ def batch(pl: Any, op: str, x: Decimal, y: Decimal, result: SqlType) -> Callable
         n, d = s.struct.unnest()
         if len(n) == 0:
             return pl.Series([], dtype=kind)
-        largest = [max(abs(c.max() or 0), abs(c.min() or 0)) for c in (n, d)]
-        if isinstance(result, Decimal) and _small(op, x, y, result, *largest):
+        if isinstance(result, Decimal) and _fits(op, x, y, result, n, d):
             return _vectorised(pl, op, x, y, result, n, d)
         pairs = zip(n.to_list(), d.to_list(), strict=True)
         values = [
@@ -99,6 +98,17 @@ def batch(pl: Any, op: str, x: Decimal, y: Decimal, result: SqlType) -> Callable
         return pl.Series(values, dtype=kind)
 
     return run
+
+
+def _fits(op: str, x: Decimal, y: Decimal, result: Decimal, n: Any, d: Any) -> bool:
+    """Whether the batch can stay in Int128; a side's values are looked at only where its type is too wide."""
+    bounds = [10**x.precision, 10**y.precision]
+    for i in (0, 1) if x.precision >= y.precision else (1, 0):
+        values = (n, d)[i]
+        bounds[i] = max(abs(values.max() or 0), abs(values.min() or 0))
+        if _small(op, x, y, result, *bounds):
+            return True
+    return False
 
 
 def _small(op: str, x: Decimal, y: Decimal, result: Decimal, a: int, b: int) -> bool:

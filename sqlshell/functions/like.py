@@ -1,4 +1,4 @@
-"""LIKE and ILIKE. Constant patterns become equality, prefix, suffix and substring tests, or one Rust regex."""
+"""LIKE and ILIKE. Constant patterns become equality, prefix, suffix and substring tests, or one regex."""
 
 from __future__ import annotations
 
