@@ -62,6 +62,14 @@ def constant(k: Any, i: int, what: str) -> Any:
     return k.literal(i)
 
 
+def spread(k: Any, value: Any, like: Any) -> Any:
+    """`value` (maybe a constant) as a column, NULL where `like` is.
+
+    Polars divides doubles by a constant by multiplying with its reciprocal, which is off in the last bit.
+    """
+    return k.pl.when(like.is_not_null()).then(value)
+
+
 def int32(k: Any, e: Any) -> Any:
     """Counts and positions as Spark's int."""
     return e.cast(k.pl.Int32)

@@ -16,7 +16,7 @@ def _typeof(k: Any, value: Any) -> Any:
 
 
 def _version(k: Any) -> Any:
-    from sqlshell import __version__
+    from sqlshell.version import __version__
 
     return k.pl.lit(__version__)
 

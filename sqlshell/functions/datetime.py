@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlshell.functions.common import int32, let, refuse
+from sqlshell.functions.common import int32, let, refuse, spread
 from sqlshell.functions.datetime_extract import ROWS as EXTRACT
 from sqlshell.functions.datetime_format import ROWS as FORMAT
 from sqlshell.functions.datetime_make import ROWS as MAKE
@@ -91,9 +91,7 @@ def _timestamp_add(k: Any, unit: Any, n: Any, t: Any) -> Any:
 
 def _timestamp_diff(k: Any, unit: Any, start: Any, end: Any) -> Any:
     pl, name = k.pl, _unit(k)
-    local = name in _LOCAL or name in _MONTHS
-    a = wall(k, 1, start) if local else start
-    b = wall(k, 2, end) if local else end
+    a, b = wall(k, 1, start), wall(k, 2, end)
     if name in _MICROS:
         micros = (b - a).cast(pl.Int64)
         return micros.truncdiv(pl.lit(_MICROS[name], dtype=pl.Int64))
@@ -124,8 +122,8 @@ def _months_between(k: Any, first: Any, second: Any, rounded: Any = None) -> Any
 
         whole = (x.dt.year() - y.dt.year()).cast(pl.Int64) * 12 + x.dt.month().cast(pl.Int64) - y.dt.month()
         seconds = (day(x) - day(y)) * 86400 + second_of_day(x) - second_of_day(y)
-        exact = whole.cast(pl.Float64) + seconds.cast(pl.Float64) / (31.0 * 86400)
-        near = (exact * 1e8 + 0.5).floor() / 1e8
+        exact = whole.cast(pl.Float64) + seconds.cast(pl.Float64) / spread(k, pl.lit(31.0 * 86400), x)
+        near = (exact * 1e8 + 0.5).floor() / spread(k, pl.lit(1e8), x)
         partial = pl.when(round_off).then(near).when(~round_off).then(exact)
         same = (day(x) == day(y)) | (at_end(x) & at_end(y))
         return pl.when(round_off.is_not_null()).then(pl.when(same).then(whole.cast(pl.Float64)).otherwise(partial))

@@ -94,9 +94,9 @@ def _canonical(args: tuple[Any, ...]) -> str:
 def _part_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
     name, t = _canonical(args), types[1]
     if isinstance(t, YearMonthInterval):
-        allowed: dict[str, SqlType] = {"year": INT, "month": TINYINT}
+        allowed: dict[str, SqlType] = _between(t, {"year": INT, "month": TINYINT})
     elif isinstance(t, DayTimeInterval):
-        allowed = {"day": INT, "hour": TINYINT, "minute": TINYINT, "second": SECONDS}
+        allowed = _between(t, {"day": INT, "hour": TINYINT, "minute": TINYINT, "second": SECONDS})
     else:
         allowed = {**dict.fromkeys((*FIELDS, "hour", "minute"), INT), "second": SECONDS}
         if isinstance(t, Time):
@@ -104,6 +104,11 @@ def _part_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
     if name not in allowed:
         raise AnalysisError(f"cannot extract `{name}` from {t}", condition="INVALID_EXTRACT_FIELD")
     return allowed[name]
+
+
+def _between(t: YearMonthInterval | DayTimeInterval, fields: dict[str, SqlType]) -> dict[str, SqlType]:
+    names = list(fields)
+    return {n: fields[n] for n in names[names.index(t.start) : names.index(t.end) + 1]}
 
 
 def _date_part(k: Any, field: Any, value: Any) -> Any:

@@ -75,6 +75,8 @@ def valid_date(k: Any, year: Any, month: Any, day: Any) -> Any:
     # Polars refuses to make a date out of parts that are none, also in rows that are masked afterwards.
     longest = month.replace_strict(list(range(1, 13)), _DAYS_IN_MONTH, default=0, return_dtype=pl.Int32)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0)) & (month == 2)
+    # (the default above also stands for NULL)
+    longest = pl.when(month.is_not_null()).then(longest)
     return (day >= 1) & (day <= longest + leap.cast(pl.Int32)) & (year.abs() <= 262_000)
 
 
@@ -90,7 +92,6 @@ def parsed(k: Any, text: Any, pattern: str) -> Any:
 def _from_groups(k: Any, groups: Any, reader: dp.Reader) -> Any:
     pl = k.pl
     first: dict[str, Any] = {}
-    agree: list[Any] = []
     for i, letter in enumerate(reader.letters, 1):
         e = groups.struct.field(str(i))
         first[letter] = pl.coalesce(first[letter], e) if letter in first else e
@@ -122,13 +123,6 @@ def _from_groups(k: Any, groups: Any, reader: dp.Reader) -> Any:
     if day_of_year is not None:
         days = (day_of_year.fill_null(1) - 1).cast(pl.Int64) * 86_400_000_000
         wall = wall + days.cast(pl.Duration("us"))
-    if "E" in first:
-        agree.append(first["E"].str.slice(0, 3).str.to_lowercase())
-    if agree:
-        wall = k.let(
-            [wall, agree[0]],
-            lambda w, name: pl.when(name.is_null() | (w.dt.strftime("%a").str.to_lowercase() == name)).then(w),
-        )
     return _instant(k, wall, first.get("offset"))
 
 
@@ -235,7 +229,8 @@ def _epoch(k: Any, value: Any, pattern: Any = None) -> Any:
         instant = _by_pattern(k, 1, value, pattern, parse, pl.Datetime("us", "UTC"))
     else:
         instant = k.cast(value, t, TIMESTAMP)
-    return instant.dt.timestamp("us") // 1_000_000
+    # Towards zero, unlike unix_seconds.
+    return instant.dt.timestamp("us").truncdiv(pl.lit(1_000_000, dtype=pl.Int64))
 
 
 _ONE = "string -> {0} | date -> {0} | timestamp -> {0} | timestamp_ntz -> {0}"

@@ -16,7 +16,6 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _LONGEST = {
     **dict.fromkeys("dHhkKmsF", 2),
     **dict.fromkeys("MLQqE", 4),
@@ -280,8 +279,6 @@ def _group(p: Piece, adjacent: bool, pattern: str) -> str:
         return r"([+-]?\d{1,9})" if p.count == 1 else rf"([+-]?\d{{{p.count},9}})"
     if p.letter in "ML" and p.count >= 3:
         return "(" + "|".join(m if p.count == 4 else m[:3] for m in MONTHS) + ")"
-    if p.letter == "E":
-        return "(" + "|".join(d if p.count == 4 else d[:3] for d in DAYS) + ")"
-    if p.letter in "VzO":
-        raise BadFormat(UNSUPPORTED, f"'{p.letter}' in the datetime pattern '{pattern}' cannot be parsed")
+    if p.letter in "EFqQ":
+        raise BadFormat(CROSS_VERSION, f"'{p.letter}' in the datetime pattern '{pattern}' cannot be parsed")
     raise BadFormat(UNSUPPORTED, f"'{p.letter * p.count}' in the datetime pattern '{pattern}' cannot be parsed")

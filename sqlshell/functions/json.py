@@ -15,6 +15,9 @@ from sqlshell.types import STRING, Array, SqlType
 # What serde and Jackson read differently: single quotes, integers past 64 bits, doubled keys cannot be seen.
 _DOUBTFUL = r"'|\d{19}|^\s*[^\s{\[\"0-9tfn-]|[^\s\]}\"0-9a-z]\s*$|\}\s*\S+$"
 
+_NUMBERS = r"0\.00|\d{8}\.\d|[eE][+-]?\d"
+"""Doubles that Java writes with an exponent, or Rust does."""
+
 
 def _get_json_object(k: Any, text: Any, path: Any) -> Any:
     pl = k.pl
@@ -29,7 +32,7 @@ def _get_json_object(k: Any, text: Any, path: Any) -> Any:
 
     def run(s: Any) -> Any:
         found = s.str.json_path_match(rust)
-        doubtful = s.str.contains(_DOUBTFUL).fill_null(value=False)
+        doubtful = s.str.contains(_DOUBTFUL).fill_null(value=False) | found.str.contains(_NUMBERS).fill_null(value=False)
         if not doubtful.any():
             return found
         again = pl.Series([json_text.extract(t, steps) for t in s.filter(doubtful)], dtype=pl.String)

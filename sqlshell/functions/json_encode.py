@@ -13,6 +13,7 @@ from sqlshell.types import (
     Decimal,
     Fractional,
     Integral,
+    Interval,
     Map,
     SqlType,
     String,
@@ -87,4 +88,6 @@ def _leaf(k: Any, e: Any, t: SqlType) -> Any:
         return pl.lit('"') + shown.str.replace("\\+00:00$", "Z") + pl.lit('"')
     if isinstance(t, Binary):
         return pl.lit('"') + e.bin.encode("base64") + pl.lit('"')
+    if isinstance(t, Interval):
+        return pl.lit('"') + k.cast(e, t, String()) + pl.lit('"')
     raise unsupported(k, f"to_json does not write {t}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlshell.functions import result_types as rt
 from sqlshell.functions.arithmetic import operator
-from sqlshell.functions.common import failure, let, per_distinct, unsupported
+from sqlshell.functions.common import failure, let, per_distinct, spread, unsupported
 from sqlshell.functions.math_random import ROWS as RANDOM
 from sqlshell.functions.math_round import ROWS as ROUND
 from sqlshell.functions.registry import Function
@@ -48,6 +48,11 @@ def _log(k: Any, base: Any, x: Any = None) -> Any:
     if x is None:
         return let(k, lambda v: pl.when(v > 0).then(v.log()), base)
     return let(k, lambda b, v: pl.when((b > 0) & (v > 0)).then(v.log() / b.log()), base, x)
+
+
+def _log2(k: Any, x: Any) -> Any:
+    pl = k.pl
+    return let(k, lambda v: pl.when(v > 0).then(v.log() / spread(k, pl.lit(_LN2), v)), x)
 
 
 def _expm1(k: Any, x: Any) -> Any:
@@ -266,7 +271,7 @@ ROWS = (
     Function("log", "double, [double] -> double", "The logarithm to a base (the natural one without a base).",
              "log(10, 100)", lower=_log, nullable=lambda n: True),
     Function("log2", "double -> double", "The logarithm to base 2.", "log2(2)",
-             lower=_above(0, lambda v: v.log() / _LN2), nullable=lambda n: True),
+             lower=_log2, nullable=lambda n: True),
     Function("log10", "double -> double", "The logarithm to base 10.", "log10(10)",
              lower=_above(0, lambda v: v.log10()), nullable=lambda n: True),
     Function("log1p", "double -> double", "The natural logarithm of one more.", "log1p(0)",
@@ -310,8 +315,8 @@ ROWS = (
              "bit_get(11, 2)", aliases=("getbit",), lower=_bit_get, fallible=True),
     Function("isnan", "double -> boolean | float -> boolean", "Whether a number is NaN.", "isnan(double('NaN'))",
              lower=_is_nan, strict=False, nullable=lambda n: False),
-    Function("nanvl", "float, float -> float | double, double -> double", "The first number, or the second where that is NaN.",
-             "nanvl(double('NaN'), 123)", lower=_nanvl),
+    Function("nanvl", "double, double -> double | float, float -> float", "The first number, or the second where that is NaN.",
+             "nanvl(double('NaN'), 123)", lower=_nanvl, strict=False),
 )
 # fmt: on
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlshell.functions import result_types as rt
-from sqlshell.functions.common import constant, let
+from sqlshell.functions.common import constant, let, spread
 from sqlshell.functions.registry import Function
 from sqlshell.types import Decimal, Float, Integral, as_decimal
 
@@ -55,7 +55,9 @@ def _directed_decimal(k: Any, x: Any, scale: int, places: int, up: bool) -> Any:
         unit = 10 ** min(-places, _WIDEST)
         return k.pl.when(away).then(_int128(k, unit if up else -unit)).when(~away).then(_int128(k, 0))
     unit = _int128(k, 10**drop)
-    whole = -((-x) // unit) if up else x // unit
+    # Polars cannot negate an Int128.
+    zero = _int128(k, 0)
+    whole = zero - (zero - x) // unit if up else x // unit
     return whole * _int128(k, 10**-places) if places < 0 else whole
 
 
@@ -89,7 +91,7 @@ def _quotient(k: Any, x: Any, unit: int, even: bool) -> Any:
         if even:
             up = up | ((rest == half) & (low % 2 == 1))
         near = low + up.cast(pl.Int128)
-        return pl.when(v < 0).then(-near).otherwise(near)
+        return pl.when(v < 0).then(_int128(k, 0) - near).otherwise(near)
 
     return let(k, build, x)
 
@@ -142,17 +144,18 @@ def _nearest_double(k: Any, x: Any, places: int, even: bool) -> Any:
     unit = 10.0 ** abs(places)
 
     def build(v: Any, size: Any, low: Any) -> Any:
-        tie = (low + 0.5) / unit if places >= 0 else (low + 0.5) * unit
+        divisor = spread(k, pl.lit(unit), v)
+        tie = (low + 0.5) / divisor if places >= 0 else (low + 0.5) * unit
         up = size > tie if even else size >= tie
         if even:
             up = up | ((size == tie) & (low % 2 == 1))
         near = low + up.cast(pl.Float64)
-        value = near / unit if places >= 0 else near * unit
+        value = near / divisor if places >= 0 else near * unit
         value = pl.when(v < 0).then(-value).otherwise(value) + 0.0
         return pl.when(v.is_finite() & (low < 2.0**52)).then(value).otherwise(v)
 
     size = x.abs()
-    low = (size * unit if places >= 0 else size / unit).floor()
+    low = (size * unit if places >= 0 else size / spread(k, pl.lit(unit), x)).floor()
     return k.let([x, size, low], build)
 
 

@@ -10,6 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 ASCII_CLASSES = {
     "d": "0-9",
@@ -41,6 +46,10 @@ class BadPattern(Exception):
     """The pattern is no regular expression in Java either."""
 
 
+class Unsupported(Exception):
+    """The pattern is valid, but cannot be run here."""
+
+
 @dataclass(frozen=True)
 class Pattern:
     """A translated pattern.
@@ -54,6 +63,7 @@ class Pattern:
     python: str | None
     groups: int
     can_be_empty: bool
+    names: Mapping[str, int]
 
 
 class _Needs(Exception):
@@ -66,12 +76,18 @@ def translate(java: str) -> Pattern:
     rust, test, python = (_attempt(java, dialect) for dialect in ("rust", "test", "python"))
     if python is None:
         groups = len(re.findall(r"(?<!\\)\((?!\?[^<P]|\?<[=!])", rust or ""))
-        return Pattern(rust, test, None, groups, False)
+        return Pattern(rust, test, None, groups, can_be_empty=False, names={})
     try:
         found = re.compile(python)
     except (re.error, OverflowError, RecursionError) as e:
         raise BadPattern(java) from e
-    return Pattern(rust, test, python, found.groups, found.match("") is not None)
+    return Pattern(rust, test, python, found.groups, _can_be_empty(python), dict(found.groupindex))
+
+
+def _can_be_empty(python: str) -> bool:
+    # The only place that knows the least width of a match is the parser behind `re.compile`.
+    parser = import_module("re._parser")
+    return bool(parser.parse(python).getwidth()[0] == 0)
 
 
 def _attempt(java: str, dialect: str) -> str | None:
@@ -83,11 +99,22 @@ def _attempt(java: str, dialect: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def compiled(java: str) -> re.Pattern[str]:
-    """`java` as a Python pattern; BadPattern also where only Rust could run it."""
+    """`java` as a Python pattern; Unsupported where only Rust could run it."""
     python = translate(java).python
     if python is None:
-        raise BadPattern(java)
+        raise Unsupported(java)
     return re.compile(python)
+
+
+def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Java's successive `Matcher.find()`: after an empty match the search goes on one character further."""
+    at = 0
+    while at <= len(text):
+        m = pattern.search(text, at)
+        if m is None:
+            return
+        yield m
+        at = m.end() + (m.start() == m.end())
 
 
 def plain(java: str) -> str | None:
@@ -106,8 +133,8 @@ def plain(java: str) -> str | None:
     return "".join(out)
 
 
-def replacement(java: str, groups: int) -> list[str | int] | None:
-    """A Java replacement (`$1`, `\\$`) in pieces: texts and group numbers; None when it is not valid."""
+def replacement(java: str, groups: int, names: Mapping[str, int]) -> list[str | int] | None:
+    """A Java replacement (`$1`, `${name}`, `\\$`) in pieces: texts and group numbers; None when it is not valid."""
     out: list[str | int] = []
     at = 0
     while at < len(java):
@@ -118,6 +145,11 @@ def replacement(java: str, groups: int) -> list[str | int] | None:
             out.append(java[at + 1])
             at += 2
         elif c == "$":
+            named = re.match(r"\{([A-Za-z][A-Za-z0-9]*)\}", java[at + 1 :])
+            if named is not None and named.group(1) in names:
+                out.append(names[named.group(1)])
+                at += 1 + named.end()
+                continue
             number = re.match(r"[0-9]", java[at + 1 :])
             if number is None or int(number.group()) > groups:
                 return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlshell.functions.common import all_set, int32, let, per_distinct
+from sqlshell.functions.common import all_set, int32, let, per_distinct, spread
 from sqlshell.functions.registry import Function
 from sqlshell.functions.string_encoding import ROWS as ENCODING
 from sqlshell.functions.string_format import ROWS as FORMAT
@@ -69,9 +69,12 @@ def _slice(k: Any, s: Any, start: Any, length: Any, binary: bool) -> Any:
     pl = k.pl
     start = start.cast(pl.Int64)
     offset = pl.when(start > 0).then(start - 1).otherwise(start)
-    length = pl.lit(2**31, pl.Int64) if length is None else length.cast(pl.Int64)
     part = s.bin.slice if binary else s.str.slice
-    return part(offset, pl.when(length > 0).then(length).when(length <= 0).then(pl.lit(0, pl.Int64)))
+    if length is None:
+        return part(offset, pl.lit(2**31, pl.Int64))
+    length = length.cast(pl.Int64)
+    # Polars reads a NULL length as no limit.
+    return pl.when(length.is_not_null()).then(part(offset, pl.when(length > 0).then(length).otherwise(0)))
 
 
 def _substring(k: Any, s: Any, start: Any, length: Any = None) -> Any:
@@ -141,11 +144,13 @@ def _pad(side: str) -> Any:
 def _replace(k: Any, s: Any, search: Any, by: Any = None) -> Any:
     pl = k.pl
     by = pl.lit("") if by is None else by
-    if k.is_literal(1):
-        return s if k.literal(1) == "" else s.str.replace_all(search, by, literal=True)
+    if k.is_literal(1) and k.literal(1) is not None:
+        if len(k.call.args) == 3 and k.literal(2) is None:
+            s = spread(k, s, by)
+        return s if k.literal(1) == "" else s.str.replace_all(search, by.fill_null(""), literal=True)
     return let(
         k,
-        lambda a, b, c: pl.when((b != "") | c.is_null()).then(a.str.split(b).list.join(c)).when(b == "").then(a),
+        lambda a, b, c: pl.when((b != "") | c.is_null()).then(spread(k, a, c).str.split(b).list.join(c)).when(b == "").then(a),
         s,
         search,
         by,
@@ -210,14 +215,15 @@ def _concat_ws(k: Any, sep: Any, *args: Any) -> Any:
         pl.when(t.is_not_null()).then(t).otherwise(empty) if is_list else t
         for t, is_list in zip(texts, lists, strict=True)
     ]
-    joined = pl.concat_list(parts).list.drop_nulls().list.join(sep)
-    return pl.when(sep.is_not_null()).then(joined)
+    # Polars loses rows where it joins a constant list by a column.
+    return let(k, lambda whole, s: spread(k, whole, s).list.join(s), pl.concat_list(parts).list.drop_nulls(), sep)
 
 
 def _position(k: Any, s: Any, sub: Any) -> Any:
     """1-based character index of the first `sub`, 0 when there is none, 1 for the empty text."""
     pl = k.pl
-    before = s.str.splitn(sub, 2).struct.field("field_0").str.len_chars().cast(pl.Int32)
+    # Polars loses rows where it splits a constant by a column.
+    before = spread(k, s, sub).str.splitn(sub, 2).struct.field("field_0").str.len_chars().cast(pl.Int32)
     found = s.str.contains(sub, literal=True)
     return (
         pl.when(sub == "")
@@ -391,9 +397,10 @@ def _find_in_set(k: Any, word: Any, words: Any) -> Any:
     def build(word: Any, words: Any) -> Any:
         listed, wanted = pl.lit(",") + words + ",", pl.lit(",") + word + ","
         found = listed.str.contains(wanted, literal=True) & ~word.str.contains(",", literal=True)
-        before = listed.str.splitn(wanted, 2).struct.field("field_0")
+        before = spread(k, listed, wanted).str.splitn(wanted, 2).struct.field("field_0")
         place = before.str.count_matches(",", literal=True).cast(pl.Int32) + 1
-        return pl.when(found).then(place).when(~found).then(pl.lit(0, pl.Int32))
+        hit = pl.when(found).then(place).otherwise(pl.lit(0, pl.Int32))
+        return pl.when(all_set(k, [word, words])).then(hit)
 
     return let(k, build, word, words)
 

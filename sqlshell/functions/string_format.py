@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.errors import AnalysisError
 from sqlshell.functions.common import constant, failure, per_distinct, refuse, unsupported
 from sqlshell.functions.registry import Function
-from sqlshell.types import Boolean, Date, Decimal, Fractional, Integral, SqlType, String, Timestamp, Void
+from sqlshell.types import (
+    Array,
+    Boolean,
+    Date,
+    Decimal,
+    Fractional,
+    Integral,
+    Map,
+    SqlType,
+    String,
+    Struct,
+    Timestamp,
+    Void,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +129,8 @@ def _shown(k: Any, e: Any, t: SqlType) -> Any:
         return e.cast(pl.Int32).cast(pl.String)
     if isinstance(t, Timestamp):
         return e.dt.timestamp("us").cast(pl.String)
+    if isinstance(t, (Array, Map, Struct)):
+        raise unsupported(k, f"format_string does not take {t}")
     return k.cast(e, t, String())
 
 
@@ -218,7 +233,9 @@ def _by_pattern(k: Any, value: Any, pattern: str, scale: int) -> str | None:
     number = _rounded(_number(value, scale), len(least) + len(extra))
     whole, _, fraction = format(abs(number), "f").partition(".")
     fraction = fraction[: len(least)] + fraction[len(least) :].rstrip("0")
-    whole = whole.lstrip("0").rjust(forced.count("0"), "0")
+    # A pattern without any 0 has one before the point.
+    digits = forced.count("0") if "0" in pattern or "." not in pattern else 1
+    whole = whole.lstrip("0").rjust(digits, "0")
     grouping = (free + forced).rpartition(",")
     if grouping[1] and grouping[2]:
         size = len(grouping[2])

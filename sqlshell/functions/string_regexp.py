@@ -52,6 +52,9 @@ def by_row(k: Any, f: Callable[..., Any], dtype: Any, pattern_at: int, *args: An
             found = regex.compiled(values[pattern_at])
         except regex.BadPattern:
             raise failure(k, "INVALID_PARAMETER_VALUE.PATTERN", k.call.fn, values[pattern_at]) from None
+        except regex.Unsupported:
+            reason = f"the regular expression '{values[pattern_at]}' is supported only as a constant"
+            raise failure(k, "UNSUPPORTED_FEATURE", reason) from None
         return f(*values[:pattern_at], found, *values[pattern_at + 1 :])
 
     return per_distinct(k, run, dtype, *args)
@@ -74,9 +77,10 @@ def _regexp_replace(k: Any, s: Any, pattern: Any, by: Any, start: Any = None) ->
             f"The `position` must be between (0, 2147483647] (current value = {position})",
         )
     found = translated(k, 1)
-    if found is None or found.rust is None or not k.is_literal(2) or k.literal(2) is None:
+    # Rust skips an empty match next to the one before it, Java does not.
+    if found is None or found.rust is None or found.can_be_empty or k.literal(2) is None:
         return by_row(k, _replaced(k, position), pl.String, 1, s, pattern, by)
-    pieces = regex.replacement(k.literal(2), found.groups)
+    pieces = regex.replacement(k.literal(2), found.groups, found.names)
     if pieces is None:
         return _invalid_replacement(k, s, found.rust)
     into = "".join(f"${{{p}}}" if isinstance(p, int) else p.replace("$", "$$") for p in pieces)
@@ -93,13 +97,17 @@ def _replaced(k: Any, position: int | None) -> Callable[..., str | None]:
     def run(s: str, pattern: Any, by: str) -> str | None:
         if position is None:
             return None
-        pieces = regex.replacement(by, pattern.groups)
+        pieces = regex.replacement(by, pattern.groups, pattern.groupindex)
         head, tail = s[: position - 1], s[position - 1 :]
         if pieces is None:
             if pattern.search(tail) is None:
                 return s
             raise failure(k, "INVALID_REGEXP_REPLACE", s)
-        return head + str(pattern.sub(lambda m: _expand(m, pieces), tail))
+        out, at = [head], 0
+        for m in regex.matches(pattern, tail):
+            out += [tail[at : m.start()], _expand(m, pieces)]
+            at = m.end()
+        return "".join([*out, tail[at:]])
 
     return run
 
@@ -108,14 +116,12 @@ def _expand(m: Any, pieces: list[str | int]) -> str:
     return "".join((m.group(p) or "") if isinstance(p, int) else p for p in pieces)
 
 
-def _group(k: Any, index: int, groups: int) -> None:
-    if not 0 <= index <= groups:
-        raise refuse(
-            k,
-            "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX",
-            f"The value of parameter(s) `idx` in `{k.call.fn}` is invalid: "
-            f"Expects group index between 0 and {groups}, but got {index}",
-        )
+def _no_group(k: Any, index: int, groups: int) -> tuple[str, str]:
+    return (
+        "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX",
+        f"The value of parameter(s) `idx` in `{k.call.fn}` is invalid: "
+        f"Expects group index between 0 and {groups}, but got {index}",
+    )
 
 
 def _regexp_extract(k: Any, s: Any, pattern: Any, index: Any = None) -> Any:
@@ -125,8 +131,12 @@ def _regexp_extract(k: Any, s: Any, pattern: Any, index: Any = None) -> Any:
         return pl.lit(None, pl.String)
     found = translated(k, 1)
     if found is not None and found.rust is not None:
-        _group(k, number, found.groups)
         rust = found.rust
+        if not 0 <= number <= found.groups:
+            # As in Spark, only a match shows that the group is missing.
+            condition, message = _no_group(k, number, found.groups)
+            bad = s.str.contains(rust)
+            return let(k, lambda b: k.raise_if(b, condition, pl.when(~b).then(pl.lit("")), message), bad)
         return let(k, lambda a: pl.when(a.is_not_null()).then(a.str.extract(rust, number).fill_null("")), s)
 
     def run(s: str, pattern: Any) -> str:
@@ -134,7 +144,7 @@ def _regexp_extract(k: Any, s: Any, pattern: Any, index: Any = None) -> Any:
         if m is None:
             return ""
         if not 0 <= number <= pattern.groups:
-            raise failure(k, "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX", k.call.fn, pattern.groups, number)
+            raise failure(k, *_no_group(k, number, pattern.groups))
         return m.group(number) or ""
 
     return by_row(k, run, pl.String, 1, s, pattern)
@@ -146,27 +156,23 @@ def _regexp_extract_all(k: Any, s: Any, pattern: Any, index: Any = None) -> Any:
     if number is None:
         return pl.lit(None, pl.List(pl.String))
     found = translated(k, 1)
-    if found is not None and found.rust is not None:
-        _group(k, number, found.groups)
-        every = s.str.extract_all(found.rust)
-        if number == 0:
-            return every
-        if found.groups == 1 and found.rust.startswith("(") and found.rust.endswith(")"):
-            return every
+    if found is not None and found.rust is not None and number == 0 and not found.can_be_empty:
+        return s.str.extract_all(found.rust)
 
     def run(s: str, pattern: Any) -> list[str]:
-        if not 0 <= number <= pattern.groups:
-            raise failure(k, "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX", k.call.fn, pattern.groups, number)
-        return [m.group(number) or "" for m in pattern.finditer(s)]
+        matches = list(regex.matches(pattern, s))
+        if matches and not 0 <= number <= pattern.groups:
+            raise failure(k, *_no_group(k, number, pattern.groups))
+        return [m.group(number) or "" for m in matches]
 
     return by_row(k, run, pl.List(pl.String), 1, s, pattern)
 
 
 def _regexp_count(k: Any, s: Any, pattern: Any) -> Any:
     found = translated(k, 1)
-    if found is not None and found.rust is not None:
+    if found is not None and found.rust is not None and not found.can_be_empty:
         return s.str.count_matches(found.rust).cast(k.pl.Int32)
-    return by_row(k, lambda s, p: sum(1 for _ in p.finditer(s)), k.pl.Int32, 1, s, pattern)
+    return by_row(k, lambda s, p: sum(1 for _ in regex.matches(p, s)), k.pl.Int32, 1, s, pattern)
 
 
 def _regexp_substr(k: Any, s: Any, pattern: Any) -> Any:
@@ -182,6 +188,12 @@ def _regexp_substr(k: Any, s: Any, pattern: Any) -> Any:
 
 
 def _regexp_instr(k: Any, s: Any, pattern: Any, index: Any = None) -> Any:
+    # The group index counts for nothing in Spark, unless it is NULL.
+    at = _first_position(k, s, pattern)
+    return at if index is None else k.pl.when(index.is_not_null()).then(at)
+
+
+def _first_position(k: Any, s: Any, pattern: Any) -> Any:
     pl = k.pl
     found = translated(k, 1)
     if found is not None and found.rust is not None:
@@ -230,10 +242,10 @@ def _java_split(s: str, pattern: Any, limit: int) -> list[str]:
         whole = list(s) if limit <= 0 or limit >= len(s) else [*s[: limit - 1], s[limit - 1 :]]
         return whole or [""]
     out, at = [], 0
-    for m in pattern.finditer(s):
+    for m in regex.matches(pattern, s):
         if 0 < limit == len(out) + 1:
             break
-        if m.end() == 0 or (m.start() == m.end() == len(s)):
+        if m.end() == 0:
             continue
         out.append(s[at : m.start()])
         at = m.end()
