@@ -18,13 +18,12 @@ from sqlshell.errors import (
     OperationalError,
     ProgrammingError,
 )
+from sqlshell.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlshell.connect.dbapi import Connection
-
-__version__ = "0.1.0"
 
 apilevel = "2.0"
 threadsafety = 2

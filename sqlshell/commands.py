@@ -13,7 +13,7 @@ from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
 from sqlshell.parser import statement as st
 from sqlshell.plan.context import ViewDefinition
 from sqlshell.result import Result, command
-from sqlshell.session import DEFAULT_SCHEMA, StatementContext
+from sqlshell.statement_context import DEFAULT_SCHEMA, StatementContext
 from sqlshell.types import BOOLEAN, STRING, Field
 
 if TYPE_CHECKING:

@@ -12,36 +12,31 @@ The life of a statement:
 
 from __future__ import annotations
 
-import getpass
 import os
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlshell.config import Settings
-from sqlshell.errors import AnalysisError, Error, InterfaceError, NotSupportedError, did_you_mean
+from sqlshell.errors import AnalysisError, Error, InterfaceError
 from sqlshell.expr.expr import Literal
-from sqlshell.plan.context import BoundQuery, TableVersion, ViewDefinition
 from sqlshell.plan.logical import Limit, Plan, Project, Values
 from sqlshell.result import Result
-from sqlshell.storage.source import MemorySource, Source
+from sqlshell.statement_context import StatementContext
+from sqlshell.storage.source import MemorySource
 from sqlshell.types import Field, Struct, quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sqlshell.errors import Span
     from sqlshell.exec.engine import Engine
     from sqlshell.exec.stage import StageGraph
     from sqlshell.expr.expr import Expr
     from sqlshell.optimizer.driver import Optimized
     from sqlshell.parser.statement import Query, Statement
-
-DEFAULT_SCHEMA = "default"
-
-Relation = Source | MemorySource | ViewDefinition
-
+    from sqlshell.plan.context import BoundQuery
+    from sqlshell.statement_context import Relation
+    from sqlshell.storage.source import Source
 
 STORAGE_LEVELS = ("MEMORY_ONLY", "MEMORY_AND_DISK", "DISK_ONLY")
 
@@ -197,11 +192,15 @@ class Session:
         start = time.perf_counter()
         statement: Statement = parse_statement(text, self.dialect)
         self.timings = Timings(parse=time.perf_counter() - start)
-        if isinstance(statement, Query):
-            return self.run_query(statement)
-        from sqlshell.commands import run_command
+        try:
+            if isinstance(statement, Query):
+                return self.run_query(statement)
+            from sqlshell.commands import run_command
 
-        return run_command(self, statement)
+            return run_command(self, statement)
+        except Error as e:
+            e.statement = e.statement or statement.text  # another dialect's text was rewritten
+            raise
 
     def run_query(self, query: Query) -> Result:
         """Bind, optimize and run a query."""
@@ -270,65 +269,6 @@ class Session:
         """The files at a path, with their schema; looked up in a worker."""
         source: Source = self.engine.call("describe_source", uri, format, options, schema, os.getcwd())
         return source
-
-
-class StatementContext:
-    """What the binder sees of a session during one statement: one `now`, one look at every relation."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._described: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], Source] = {}
-        self.now = datetime.now(UTC).replace(tzinfo=None)
-        self.settings = session.settings
-        self.current_schema = DEFAULT_SCHEMA
-        self.current_user = getpass.getuser()
-
-    def resolve_relation(
-        self, name: tuple[str, ...], span: Span | None, version: TableVersion | None
-    ) -> Relation:
-        """A temporary view by name, case-insensitively."""
-        if ".".join(name).lower() in self._session.cached:
-            return self._session.cached_source(".".join(name).lower())
-        found = self._session.views.get(".".join(name).lower())
-        if found is None and len(name) == 1 and version is None and looks_like_path(name[0]):
-            return self.describe_source(name[0], None, {})  # dialects that quote paths as identifiers
-        if found is None:
-            raise AnalysisError(
-                f"there is no table or view `{'.'.join(name)}`",
-                condition="TABLE_OR_VIEW_NOT_FOUND",
-                span=span,
-                hint=did_you_mean(".".join(name), self._session.views)
-                or "query a file by its path: SELECT * FROM 'data/orders.parquet'",
-            )
-        if version is not None:
-            raise NotSupportedError("only tables have versions; this is a view", span=span)
-        return found
-
-    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
-        """The files at a path; each path is looked at once per statement."""
-        key = (uri, format, tuple(sorted(options.items())))
-        if key not in self._described:
-            self._described[key] = self._session.describe_source(uri, format, options)
-        return self._described[key]
-
-    def evaluate(self, exprs: list[Expr]) -> list[Literal]:
-        """Values of constant expressions (LIMIT 1 + 1)."""
-        return self._session.evaluate(exprs)
-
-    def parse_query(self, text: str, dialect: str) -> Any:
-        """The AST of a view's stored query."""
-        from sqlshell.parser.parse import parse_statement
-        from sqlshell.parser.statement import Query
-
-        statement = parse_statement(text, dialect)
-        if not isinstance(statement, Query):
-            raise AnalysisError("a view's definition must be a query")
-        return statement.ast
-
-
-def looks_like_path(name: str) -> bool:
-    """Whether a quoted identifier can only be meant as a file: it has a directory or a data file's extension."""
-    return "/" in name or name.lower().endswith((".parquet", ".csv", ".json", ".jsonl", ".orc", ".arrow"))
 
 
 def _fields(bound: BoundQuery, plan: Plan) -> list[Field]:

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
     options = build_parser().parse_args(argv)
     if options.version:
-        from sqlshell import __version__
+        from sqlshell.version import __version__
 
         sys.stdout.write(f"sqlshell {__version__}\n")
         return EXIT_OK

@@ -24,7 +24,7 @@ class Repl:
 
     def run(self) -> int:
         """Read and run until Ctrl-D or `.quit`; gives the exit code."""
-        from sqlshell import __version__
+        from sqlshell.version import __version__
         from sqlshell.parser.script import is_complete
 
         prompt = _prompt_session()
