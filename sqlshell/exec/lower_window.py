@@ -15,6 +15,7 @@ import polars as pl
 from sqlshell.errors import InternalError
 from sqlshell.exec.lower_agg import AggView, Arguments, aggregate_view, function_of
 from sqlshell.exec.lower_frame import aggregate_over_frame, search
+from sqlshell.exec.lower_rank import RANKINGS, Ranks, can_rank, ntile, packed_key, percent_rank
 from sqlshell.expr.expr import Expr, Frame, Literal, SortKey, WindowCall
 from sqlshell.functions import registry
 from sqlshell.types import (
@@ -54,6 +55,9 @@ def lower_window(k: Kernel, lf: pl.LazyFrame, node: Window) -> pl.LazyFrame:
     if whole:
         lf = _whole_partitions(k, lf, whole)
     for (partition, order), items in groups.items():
+        if can_rank(order, [window_call(i).call.fn for i in items]):
+            lf = _ranked(k, lf, order[0], items)
+            continue
         lf = _Sorted(k, lf, partition, order).run(items)
     return lf.select([f"c{c.id}" for c in node.output] or ["_"])
 
@@ -81,6 +85,19 @@ def _whole_partitions(k: Kernel, lf: pl.LazyFrame, items: list[Named]) -> pl.Laz
         view = aggregate_view(k, w.call, arguments, grouped=True)
         keys = [arguments.column(p) for p in w.partition_by]
         results.append(over(whole_aggregate(view), keys).alias(f"c{item.column.id}"))
+    return arguments.attach(lf).with_columns(results)
+
+
+def _ranked(k: Kernel, lf: pl.LazyFrame, key: SortKey, items: list[Named]) -> pl.LazyFrame:
+    """Rankings by one key, without sorted rows."""
+    arguments = Arguments(k)
+    ranks = Ranks(arguments.column(key.expr), key)
+    results: list[pl.Expr] = []
+    for item in items:
+        w = window_call(item)
+        view = aggregate_view(k, w.call, arguments, grouped=True)
+        keys = [arguments.column(p) for p in w.partition_by]
+        results.append(over(RANKINGS[w.call.fn](ranks, view), keys).alias(f"c{item.column.id}"))
     return arguments.attach(lf).with_columns(results)
 
 
@@ -135,6 +152,9 @@ class _Sorted:
         by = [*self.partition_columns, *self.order_columns]
         if not by:
             return lf
+        packed = packed_key(by, [*(SortKey(p) for p in self.partition), *self.order])
+        if packed is not None:
+            return lf.sort(packed)
         descending = [False] * len(self.partition) + [not s.ascending for s in self.order]
         nulls_last = [False] * len(self.partition) + [not s.nulls_first for s in self.order]
         return lf.sort(by, descending=descending, nulls_last=nulls_last)
@@ -281,8 +301,7 @@ def _dense_rank(_: _Sorted, __: AggView) -> pl.Expr:
 
 
 def _percent_rank(_: _Sorted, __: AggView) -> pl.Expr:
-    others = END - START - 1
-    return pl.when(others > 0).then((FIRST_PEER - START) / others).otherwise(0.0)
+    return percent_rank(FIRST_PEER - START + 1, END - START)
 
 
 def _cume_dist(_: _Sorted, __: AggView) -> pl.Expr:
@@ -290,13 +309,7 @@ def _cume_dist(_: _Sorted, __: AggView) -> pl.Expr:
 
 
 def _ntile(_: _Sorted, view: AggView) -> pl.Expr:
-    buckets = view.literal(0) if view.call.args else 1
-    at, rows = ROW - START, END - START
-    size, larger = rows // buckets, rows % buckets
-    in_larger = at < larger * (size + 1)
-    # size is 0 only where every row is in a larger bucket; the division there must not matter.
-    tail = larger + (at - larger * (size + 1)) // pl.max_horizontal(size, pl.lit(1, dtype=pl.Int64))
-    return (pl.when(in_larger).then(at // (size + 1)).otherwise(tail) + 1).cast(pl.Int32)
+    return ntile(ROW - START + 1, END - START, view)
 
 
 _RANKING: dict[str, Callable[[_Sorted, AggView], pl.Expr]] = {

@@ -40,7 +40,7 @@ SAFE_SUM_PRECISION = MAX_PRECISION - 10
 
 def _count(k: Any, *args: Any) -> Any:
     pl = k.pl
-    needed = [a for i, a in enumerate(args) if not k.solid(i)]
+    needed = [a for a, e in zip(args, k.call.args, strict=True) if e.nullable]
     if k.call.distinct:
         return _count_distinct(k, *args)
     if len(needed) == 1:

@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 from sqlshell.exec.lower_expr import Kernel
+from sqlshell.exec.lower_rank import packed_key
 from sqlshell.exec.lower_window import lower_window
 from sqlshell.expr.expr import AggCall, Column, Expr, Frame, Literal, SortKey, WindowCall
 from sqlshell.functions import registry
 from sqlshell.plan.logical import Named, Values, Window, fresh_column, fresh_id
-from sqlshell.types import BIGINT, DATE, DAY_TIME, DOUBLE, INT, STRING, YEAR_MONTH, Decimal, SqlType
+from sqlshell.types import BIGINT, BOOLEAN, DATE, DAY_TIME, DOUBLE, INT, STRING, YEAR_MONTH, Decimal, SqlType
 
 Row = dict[str, Any]
 DEC = Decimal(12, 2)
@@ -80,13 +81,12 @@ def make(seed: int, size: int = 60) -> Table:
     return Table(rows, id=INT, p=STRING, o=INT, x=INT, d=DEC, f=DOUBLE, s=STRING)
 
 
-def partitions(rows: list[Row], ascending: bool = True) -> list[list[Row]]:
-    """Rows by `p`, sorted by o (NULLs first iff ascending), then id."""
+def partitions(rows: list[Row]) -> list[list[Row]]:
+    """Rows by `p`, sorted by o (NULLs first), then id."""
     out = []
     for p in {r["p"] for r in rows}:
         part = [r for r in rows if r["p"] == p]
-        sign = 1 if ascending else -1
-        part.sort(key=lambda r: (sign * (-1e9 if r["o"] is None else r["o"]), r["id"]))
+        part.sort(key=lambda r: (r["o"] is not None, r["o"] or 0, r["id"]))
         out.append(part)
     return out
 
@@ -179,20 +179,29 @@ def test_aggregates_over_row_frames(frame: Frame) -> None:
             assert close(value, want), (case, row_id)
 
 
-def test_ranking() -> None:
+@pytest.mark.parametrize("column", ["o", "wide", "s"])
+def test_ranking(column: str) -> None:
+    """Over one key (no sorted rows), over one the rows are sorted by, and over text."""
     t = make(3)
-    order = (SortKey(t.columns["o"]),)
+    o = t.columns["o"]
+    if column == "s":
+        for r in t.rows:
+            r["o"] = r["s"]
+        o = t.columns["s"]
+    order = (SortKey(o),) if column != "wide" else (SortKey(o), SortKey(Literal(1, INT)))
     frame = Frame("rows", None, 0)
     names = ["rank", "dense_rank", "percent_rank", "cume_dist"]
     calls = [t.call(n, frame=frame, order=order, to=INT) for n in names]
     calls += [
-        t.call("row_number", frame=frame, to=INT),
-        t.call("ntile", Literal(4, INT), frame=frame, to=INT),
+        t.call("row_number", frame=frame, order=order, to=INT),
+        t.call("ntile", Literal(4, INT), frame=frame, order=order, to=INT),
     ]
     got = {r[0]: r[1:] for r in t.run(*calls)}
     for part in partitions(t.rows):
         keys = [r["o"] for r in part]
         n = len(part)
+        sizes = [n // 4 + (b < n % 4) for b in range(4)]
+        assert sorted(got[r["id"]][4] for r in part) == list(range(1, n + 1))
         for i, r in enumerate(part):
             before = keys.index(r["o"])
             upto = n - keys[::-1].index(r["o"])
@@ -201,9 +210,8 @@ def test_ranking() -> None:
             assert dense == len(dict.fromkeys(keys[: i + 1]))
             assert math.isclose(percent, before / (n - 1) if n > 1 else 0)
             assert math.isclose(dist, upto / n)
-            assert number == i + 1
-            sizes = [n // 4 + (b < n % 4) for b in range(4)]
-            assert tile == next(b + 1 for b in range(4) if i < sum(sizes[: b + 1]))
+            assert before < number <= upto
+            assert tile == next(b + 1 for b in range(4) if number <= sum(sizes[: b + 1]))
 
 
 def test_running_range_includes_peers() -> None:
@@ -317,3 +325,27 @@ def test_without_partition_or_order() -> None:
         empty.call("max", empty.columns["x"], frame=Frame("rows", -1, 0)),
     ]
     assert empty.run(*calls) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_packed_keys_sort_as_columns_do(seed: int) -> None:
+    r = random.Random(seed)
+    k = Kernel()
+    types: list[SqlType] = [INT, BOOLEAN, DATE, Decimal(9, 2)]
+    columns = [Column(fresh_id(), f"x{i}", t) for i, t in enumerate(types)]
+    values: list[list[Any]] = [[-(2**31), -1, 0, 2**31 - 1], [True, False], [-5, 0, 9], [-999_999_999, 7]]
+    frame = pl.DataFrame(
+        [
+            pl.Series(f"c{c.id}", [r.choice([None, *v]) for _ in range(80)]).cast(k.dtype(c.type))
+            for c, v in zip(columns, values, strict=True)
+        ]
+    )
+    keys = [SortKey(c, r.random() < 0.5, r.random() < 0.5) for c in columns]
+    names = [pl.col(f"c{c.id}") for c in columns]
+    packed = packed_key(names, keys)
+    assert packed is not None
+    by_columns = frame.sort(
+        names, descending=[not s.ascending for s in keys], nulls_last=[not s.nulls_first for s in keys]
+    )
+    assert frame.sort(packed).equals(by_columns)
+    assert packed_key([pl.col("a")] * 2, [SortKey(Column(1, "a", BIGINT))] * 2) is None
