@@ -66,7 +66,7 @@ class Lowering:
         self.task = task
         self.kernel = Kernel(task.settings)
         self._scans = 0
-        self._shared: dict[int, pl.LazyFrame] = {}
+        self._caches: dict[int, pl.LazyFrame] = {}
         self._recursive: dict[str, pl.LazyFrame] = {}
 
     def lower(self, node: Plan) -> pl.LazyFrame:
@@ -130,10 +130,10 @@ class Lowering:
 
     def _shared_frame(self, node: Shared) -> pl.LazyFrame:
         before = self._scans
-        lf = self._shared.get(node.key)
+        lf = self._caches.get(node.key)
         if lf is None:
             # Explicit caches run once also with Polars' own subplan elimination off.
-            lf = self._shared[node.key] = self.lower(node.input).cache()
+            lf = self._caches[node.key] = self.lower(node.input).cache()
         self._scans = before + len(node.input.collect(Scan))
         return lf
 

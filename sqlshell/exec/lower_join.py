@@ -81,7 +81,7 @@ class _Pair:
         added: list[pl.Expr] = []
         plain: list[pl.Expr] = []
         for i, pair in enumerate(self.condition.keys):
-            e = pair[side]
+            e: Expr = pair[0] if side == 0 else pair[1]
             name = f"c{e.id}" if isinstance(e, Column) else f"__{tag}{i}"
             if not isinstance(e, Column):
                 added.append(self.k.lower(e).alias(name))

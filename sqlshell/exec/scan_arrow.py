@@ -29,7 +29,7 @@ def _orc(path: str, fields: list[str]) -> pl.DataFrame:
     except (pa.ArrowInvalid, OSError) as e:
         raise CorruptInputError(f"'{path}' is not a readable ORC file: {e}") from None
     frame: Any = pl.from_arrow(table)
-    return frame.select(fields) if fields else frame
+    return frame.select(fields) if fields else frame  # type: ignore[no-any-return]
 
 
 def _arrow(path: str) -> pl.LazyFrame:

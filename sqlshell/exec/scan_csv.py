@@ -55,7 +55,7 @@ def read(request: FilesToRead) -> pl.LazyFrame:
         if not request.fields:
             return lf.select(values[first].alias(first))
     if corrupt in request.fields:
-        record = pl.concat_str([pl.col(t).fill_null("") for t in texts], separator=source.option("sep", ","))
+        record = pl.concat_str([pl.col(t).fill_null("") for t in texts], separator=source.option("sep") or ",")
         values[corrupt] = pl.when(malformed).then(record)
     return lf.select([values[f].alias(f) for f in request.fields] or [pl.col(texts[0])])
 
@@ -67,7 +67,7 @@ def _scan(request: FilesToRead, files: list[str], texts: list[str]) -> pl.LazyFr
         files,
         glob=False,
         has_header=source.option("header") == "true",
-        separator=source.option("sep", ",") or ",",
+        separator=source.option("sep") or ",",
         quote_char=source.option("quote", '"') or None,
         comment_prefix=source.option("comment"),
         schema=dict.fromkeys([*texts, EXTRA], pl.String),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -39,7 +39,7 @@ def _binary(request: FilesToRead) -> pl.LazyFrame:
                 content = f.read()
         modified = datetime.fromtimestamp(file.modified, UTC)
         rows.append((f"file:{file.path}", modified, file.size, content))
-    schema = {
+    schema: dict[str, Any] = {
         "path": pl.String,
         "modificationTime": pl.Datetime("us", "UTC"),
         "length": pl.Int64,

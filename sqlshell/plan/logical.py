@@ -360,7 +360,7 @@ class Join(Plan):
             raise InternalError(f"a join condition is boolean, not {self.condition.type}")
 
     @cached_property
-    def output(self) -> tuple[Column, ...]:  # type: ignore[override]
+    def output(self) -> tuple[Column, ...]:
         return join_output(self)
 
 
@@ -381,7 +381,7 @@ class Apply(Plan):
     null_aware: bool = False
 
     @cached_property
-    def output(self) -> tuple[Column, ...]:  # type: ignore[override]
+    def output(self) -> tuple[Column, ...]:
         return join_output(self)
 
     def _binds(self, column_id: int) -> bool:

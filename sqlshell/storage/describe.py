@@ -73,8 +73,8 @@ def describe_source(
         FileInfo(p, os.path.getsize(p), None, tuple(v.values()), os.path.getmtime(p))
         for p, v in zip(paths, partitions, strict=True)
     )
-    base = Source(f"{name}.`{uri}`", name, Struct(()), files, keys, tuple(options.items()))
-    described = _describers()[name](base, schema)
+    bare = Source(f"{name}.`{uri}`", name, Struct(()), files, keys, tuple(options.items()))
+    described = _describers()[name](bare, schema)
     return _with_partitions(described, partitions, schema)
 
 

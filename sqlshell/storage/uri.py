@@ -50,7 +50,7 @@ def expand(uri: str, base: str | None = None) -> list[str]:
 
 
 def _files_below(directory: str) -> list[str]:
-    found = []
+    found: list[str] = []
     for root, directories, files in os.walk(directory):
         directories[:] = sorted(d for d in directories if not _hidden(d))
         found.extend(os.path.join(root, f) for f in sorted(files) if not _hidden(f))
