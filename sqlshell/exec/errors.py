@@ -210,6 +210,9 @@ def _path_in(exc: BaseException, text: str) -> str | None:
 
 
 def _native(text: str) -> Error | None:
+    if _YEAR.search(text):
+        message = "a date outside the years 1 to 9999 cannot be shown as a Python value"
+        return DataError(message, condition="DATETIME_OVERFLOW", hint="cast it to string")
     found = _CAST.search(text)
     if found:
         source, target, values = found.groups()
@@ -218,6 +221,9 @@ def _native(text: str) -> Error | None:
         message, hint = _worded(condition, [source.upper(), target.upper(), value])
         return DataError(message, condition=condition, hint=hint)
     return None
+
+
+_YEAR = re.compile(r"year -?\d+ is out of range|ordinal must be")
 
 
 def _bug(exc: BaseException, text: str) -> Error:

@@ -176,8 +176,7 @@ def digits_checked(
     """`value(e)` where |e| < limit; elsewhere NULL or NUMERIC_VALUE_OUT_OF_RANGE showing e at `scale`."""
 
     def finish(v: pl.Expr) -> pl.Expr:
-        top = pl.lit(limit, dtype=pl.Int128)
-        bad = (v >= top) | (v <= -top)
+        bad = (v >= pl.lit(limit, dtype=pl.Int128)) | (v <= pl.lit(-limit, dtype=pl.Int128))
         if safe:
             return pl.when(~bad).then(value(v))
         name = f"Decimal({target.precision}, {target.scale})"

@@ -149,6 +149,19 @@ class Kernel:
         """A wall clock of the session zone as an instant; gaps move forward, overlaps take the earlier."""
         return self.wall_in_zone(e, self.tz)
 
+    def move_wall(self, instant: pl.Expr, move: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+        """The instant whose wall clock is `move` of this one's; it keeps its offset where that exists there.
+
+        `instant` is mentioned twice, and `move` may use columns besides its parameter.
+        """
+
+        def place(now: pl.Expr, wall: pl.Expr, target: pl.Expr) -> pl.Expr:
+            same = now + (target - wall)
+            return pl.when(self.to_wall(same) == target).then(same).otherwise(self.from_wall(target))
+
+        wall = self.to_wall(instant)
+        return self.let([instant, wall, move(wall)], place)
+
     def wall_in_zone(self, e: pl.Expr, zone: str) -> pl.Expr:
         """A wall clock of a named zone as an instant (timestamp)."""
         if zone == "UTC":

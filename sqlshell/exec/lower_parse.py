@@ -208,5 +208,5 @@ def _decimal(k: Kernel, e: pl.Expr, t: Decimal, safe: bool) -> pl.Expr:
 
 def decimal_from_double(k: Kernel, e: pl.Expr, t: Decimal, safe: bool) -> pl.Expr:
     """A double's shortest decimal digits, halves away from zero (2.675 is exactly that); NaN, inf: NULL."""
-    text = k.let([e], lambda v: pl.when(v.is_finite()).then(v.cast(pl.String)))
+    text = k.let([e.cast(pl.Float64)], lambda v: pl.when(v.is_finite()).then(v.cast(pl.String)))
     return _decimal(k, text, t, safe)

@@ -65,13 +65,13 @@ def _fitted(k: Any, wide: Any, months: bool, safe: bool) -> Any:
     """A number of months or microseconds as an interval, overflow checked."""
     pl = k.pl
     bits, kind = (32, pl.Int32) if months else (64, pl.Int64)
-    top = pl.lit((1 << (bits - 1)) - 1, dtype=pl.Int128)
+    top = (1 << (bits - 1)) - 1
 
     def finish(r: Any) -> Any:
         from sqlshell.functions.arithmetic import checked
 
         value = r.cast(kind, strict=False)
-        bad = (r > top) | (r < -top - pl.lit(1, pl.Int128))
+        bad = (r > pl.lit(top, pl.Int128)) | (r < pl.lit(-top - 1, pl.Int128))
         return checked(k, bad, "INTERVAL_ARITHMETIC_OVERFLOW", value, safe, "interval overflow")
 
     fitted = k.let([wide], finish)
@@ -149,9 +149,7 @@ def _moved(k: Any, op: str, a: Any, b: Any) -> Any:
 
     def in_zone(instant: Any, m: Any) -> Any:
         days = m.truncdiv(pl.lit(DAY, dtype=pl.Int64)) * pl.lit(DAY, dtype=pl.Int64)
-        there = k.from_wall(k.to_wall(instant) + days.cast(pl.Duration("us")))
-        # Moving by no whole day keeps the instant, also in the repeated hour of a clock change.
-        moved = pl.when(days == 0).then(instant).otherwise(there)
+        moved = k.move_wall(instant, lambda wall: wall + days.cast(pl.Duration("us")))
         return moved + (m - days).cast(pl.Duration("us"))
 
     return k.let([a, micros], in_zone)
@@ -165,7 +163,7 @@ def _by_months(k: Any, op: str, a: Any, b: Any) -> Any:
         return e.dt.offset_by(k.pl.concat_str(months, k.pl.lit("mo")))
 
     if isinstance(k.type(0), Timestamp) and k.tz != "UTC":
-        return k.from_wall(shifted(k.to_wall(a)))
+        return k.let([a], lambda instant: k.move_wall(instant, shifted))
     return shifted(a)
 
 
