@@ -126,7 +126,9 @@ def _months_between(k: Any, first: Any, second: Any, rounded: Any = None) -> Any
         near = (exact * 1e8 + 0.5).floor() / spread(k, pl.lit(1e8), x)
         partial = pl.when(round_off).then(near).when(~round_off).then(exact)
         same = (day(x) == day(y)) | (at_end(x) & at_end(y))
-        return pl.when(round_off.is_not_null()).then(pl.when(same).then(whole.cast(pl.Float64)).otherwise(partial))
+        return pl.when(round_off.is_not_null()).then(
+            pl.when(same).then(whole.cast(pl.Float64)).otherwise(partial)
+        )
 
     return let(k, build, a, b, pl.lit(value=True) if rounded is None else rounded)
 
@@ -138,8 +140,10 @@ def _last_day(k: Any, d: Any) -> Any:
 def _next_day(k: Any, d: Any, name: Any) -> Any:
     pl = k.pl
     numbers = {n: i for i, day in enumerate(DAY_NAMES, 1) for n in (day, day[:3], day[:2])}
-    wanted = name.str.to_uppercase().str.strip_chars().replace_strict(
-        list(numbers), list(numbers.values()), default=None, return_dtype=pl.Int32
+    wanted = (
+        name.str.to_uppercase()
+        .str.strip_chars()
+        .replace_strict(list(numbers), list(numbers.values()), default=None, return_dtype=pl.Int32)
     )
 
     def build(d: Any, name: Any, wanted: Any) -> Any:
@@ -215,9 +219,11 @@ def _from_unix_date(k: Any, n: Any) -> Any:
     return n.cast(k.pl.Date)
 
 
+_WITH_UNIT = "string, int, timestamp -> timestamp | string, int, timestamp_ntz -> timestamp_ntz"
+
 # fmt: off
 ROWS = (
-    Function("date_add", "date, int -> date | string, int, timestamp -> timestamp | string, int, timestamp_ntz -> timestamp_ntz",
+    Function("date_add", f"date, int -> date | {_WITH_UNIT}",
              "A date some days later, or (with a unit) a timestamp some units later.", "date_add('2016-07-30', 1)",
              aliases=("dateadd",), lower=_date_add),
     Function("date_sub", "date, int -> date", "A date some days earlier.", "date_sub('2016-07-30', 1)",
@@ -225,8 +231,8 @@ ROWS = (
     Function("datediff", "date, date -> int | string, timestamp, timestamp -> bigint",
              "The days from the second date to the first, or (with a unit) the units from start to end.",
              "datediff('2009-07-31', '2009-07-30')", aliases=("date_diff",), lower=_date_diff),
-    Function("timestampadd", "string, int, timestamp -> timestamp | string, int, timestamp_ntz -> timestamp_ntz",
-             "A timestamp some units later.", "timestampadd(HOUR, 8, timestamp'2022-02-11 20:30:00')",
+    Function("timestampadd", _WITH_UNIT, "A timestamp some units later.",
+             "timestampadd(HOUR, 8, timestamp'2022-02-11 20:30:00')",
              lower=_timestamp_add),
     Function("timestampdiff", "string, timestamp, timestamp -> bigint", "The whole units between two timestamps.",
              "timestampdiff(MONTH, timestamp'2021-01-31', timestamp'2021-04-30')", lower=_timestamp_diff),

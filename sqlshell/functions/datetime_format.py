@@ -99,13 +99,16 @@ def _from_groups(k: Any, groups: Any, reader: dp.Reader) -> Any:
     def number(letter: str) -> Any:
         return first[letter].cast(pl.Int32, strict=False) if letter in first else None
 
-    hit = pl.any_horizontal([groups.struct.field(str(i)).is_not_null() for i in range(1, len(reader.letters) + 1)])
+    hit = pl.any_horizontal(
+        [groups.struct.field(str(i)).is_not_null() for i in range(1, len(reader.letters) + 1)]
+    )
     fields = {"year": _year(k, first, number), "month": _month(k, first, number), "day": number("d")}
     day_of_year = number("D")
     hour = _hour(k, first, number)
     defaults = {"year": 1970, "month": 1, "day": 1}
     year, month, day = (
-        pl.lit(d, dtype=pl.Int32) if fields[n] is None else fields[n].fill_null(d) for n, d in defaults.items()
+        pl.lit(d, dtype=pl.Int32) if fields[n] is None else fields[n].fill_null(d)
+        for n, d in defaults.items()
     )
     zero = pl.lit(0, dtype=pl.Int32)
     minute, second = (zero if number(c) is None else number(c).fill_null(0) for c in "ms")
@@ -156,8 +159,11 @@ def _month(k: Any, first: dict[str, Any], number: Callable[[str], Any]) -> Any:
     if "month name" not in first:
         return plain
     names = [m[:3].lower() for m in dp.MONTHS]
-    named = first["month name"].str.slice(0, 3).str.to_lowercase().replace_strict(
-        names, list(range(1, 13)), default=None, return_dtype=k.pl.Int32
+    named = (
+        first["month name"]
+        .str.slice(0, 3)
+        .str.to_lowercase()
+        .replace_strict(names, list(range(1, 13)), default=None, return_dtype=k.pl.Int32)
     )
     return named if plain is None else k.pl.coalesce(plain, named)
 
@@ -176,7 +182,11 @@ def _hour(k: Any, first: dict[str, Any], number: Callable[[str], Any]) -> Any:
         return None
     low = 1 if "h" in first else 0
     inside = half.is_between(low, low + 11)
-    afternoon = (first["a"].str.to_uppercase() == "PM").fill_null(value=False) if "a" in first else pl.lit(value=False)
+    afternoon = (
+        (first["a"].str.to_uppercase() == "PM").fill_null(value=False)
+        if "a" in first
+        else pl.lit(value=False)
+    )
     hour = half % 12 + pl.when(afternoon).then(12).otherwise(0)
     return pl.when(inside).then(hour).when(half.is_not_null()).then(-1).cast(pl.Int32)
 

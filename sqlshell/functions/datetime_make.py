@@ -67,7 +67,10 @@ def _make_dt_interval(k: Any, *args: Any) -> Any:
     units = (86_400_000_000, 3_600_000_000, 60_000_000, 1)
     if not args:
         return pl.lit(0, dtype=pl.Int64).cast(pl.Duration("us"))
-    total = sum((a.cast(pl.Int128) * u for a, u in zip(args[1:], units[1:], strict=False)), args[0].cast(pl.Int128) * units[0])
+    total = sum(
+        (a.cast(pl.Int128) * u for a, u in zip(args[1:], units[1:], strict=False)),
+        args[0].cast(pl.Int128) * units[0],
+    )
 
     def check(t: Any) -> Any:
         bad = (t > pl.lit(2**63 - 1, dtype=pl.Int128)) | (t < pl.lit(-(2**63), dtype=pl.Int128))
@@ -102,7 +105,9 @@ def _from_epoch(unit: int) -> Any:
         if isinstance(t, Fractional):
             micros = (n.cast(pl.Float64) * unit).truncate()
             usable = micros.is_finite()
-            return let(k, lambda m, ok: pl.when(ok).then(m).cast(pl.Int64, strict=False), micros, usable).cast(instant)
+            return let(
+                k, lambda m, ok: pl.when(ok).then(m).cast(pl.Int64, strict=False), micros, usable
+            ).cast(instant)
         scale = 10**t.scale if isinstance(t, Decimal) else 1
         wide = n.cast(pl.Int128) * unit
 
@@ -145,7 +150,8 @@ ROWS = (
              lower=_make_dt_interval, fallible=True),
     Function("make_ym_interval", "[int, int] -> year_month", "An interval of years and months.",
              "cast(make_ym_interval(1, 2) as string)", lower=_make_ym_interval, fallible=True),
-    Function("timestamp_seconds", "bigint -> timestamp | decimal -> timestamp | float -> timestamp | double -> timestamp",
+    Function("timestamp_seconds",
+             "bigint -> timestamp | decimal -> timestamp | float -> timestamp | double -> timestamp",
              "The timestamp some seconds after 1970-01-01.", "timestamp_seconds(1230219000.123)",
              lower=_from_epoch(1_000_000), fallible=True),
     Function("timestamp_millis", "bigint -> timestamp", "The timestamp some milliseconds after 1970-01-01.",

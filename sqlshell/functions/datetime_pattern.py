@@ -87,7 +87,9 @@ def _quoted(pattern: str, at: int) -> tuple[str, int]:
 
 def _check(letter: str, count: int, pattern: str) -> None:
     if letter in "YWwu":
-        raise BadFormat(CROSS_VERSION, f"the letter '{letter}' of the datetime pattern '{pattern}' is not recognised")
+        raise BadFormat(
+            CROSS_VERSION, f"the letter '{letter}' of the datetime pattern '{pattern}' is not recognised"
+        )
     if letter in "ec":
         raise BadFormat(WEEK_BASED, f"the week-based letter '{letter}' in '{pattern}' is not supported")
     if letter not in _LONGEST:
@@ -169,8 +171,11 @@ def _special(k: Any, wall: Any, instant: Any, p: Piece) -> Any:
         return number(wall.dt.year(), p.count)
     if p.letter == "G":
         era = wall.dt.year() > 0
-        return pl.when(era).then(pl.lit("Anno Domini" if p.count == 4 else "AD")).when(~era).then(
-            pl.lit("Before Christ" if p.count == 4 else "BC")
+        return (
+            pl.when(era)
+            .then(pl.lit("Anno Domini" if p.count == 4 else "AD"))
+            .when(~era)
+            .then(pl.lit("Before Christ" if p.count == 4 else "BC"))
         )
     return _zone(k, instant, p)
 
@@ -186,16 +191,18 @@ def _zone(k: Any, instant: Any, p: Piece) -> Any:
         return pl.when(present).then(pl.lit("UTC" if p.count < 4 else "Coordinated Universal Time"))
     colon = instant.dt.convert_time_zone(k.tz).dt.strftime("%:z")
     if p.letter in "xX":
-        return let_offset(k, colon, p)
+        return _offset(k, colon, p)
     if p.letter == "Z" and p.count < 4:
         return colon.str.replace(":", "", literal=True)
     if p.letter == "Z" and p.count == 5:
         return k.let([colon], lambda c: pl.when(c == "+00:00").then(pl.lit("Z")).otherwise(c))
     hours = colon if p.count == 4 else colon.str.replace("^([+-])0", "${1}").str.replace(":00$", "")
-    return k.let([colon, hours], lambda c, h: pl.when(c == "+00:00").then(pl.lit("GMT")).otherwise(pl.lit("GMT") + h))
+    return k.let(
+        [colon, hours], lambda c, h: pl.when(c == "+00:00").then(pl.lit("GMT")).otherwise(pl.lit("GMT") + h)
+    )
 
 
-def let_offset(k: Any, colon: Any, p: Piece) -> Any:
+def _offset(k: Any, colon: Any, p: Piece) -> Any:
     """An ISO offset: +hh[mm], +hhmm, +hh:mm; with X, Z for UTC."""
     pl = k.pl
 
@@ -244,7 +251,9 @@ def reader(pattern: str) -> Reader:
             depth += 1
         elif p.letter == "]":
             if not depth:
-                raise BadFormat(CROSS_VERSION, f"the datetime pattern '{pattern}' closes a section it did not open")
+                raise BadFormat(
+                    CROSS_VERSION, f"the datetime pattern '{pattern}' closes a section it did not open"
+                )
             out.append(")?")
             depth -= 1
         elif not p.letter:
@@ -281,4 +290,6 @@ def _group(p: Piece, adjacent: bool, pattern: str) -> str:
         return "(" + "|".join(m if p.count == 4 else m[:3] for m in MONTHS) + ")"
     if p.letter in "EFqQ":
         raise BadFormat(CROSS_VERSION, f"'{p.letter}' in the datetime pattern '{pattern}' cannot be parsed")
-    raise BadFormat(UNSUPPORTED, f"'{p.letter * p.count}' in the datetime pattern '{pattern}' cannot be parsed")
+    raise BadFormat(
+        UNSUPPORTED, f"'{p.letter * p.count}' in the datetime pattern '{pattern}' cannot be parsed"
+    )

@@ -46,7 +46,10 @@ def _is_region(name: str) -> bool:
 
 
 def _invalid(name: str) -> tuple[str, str]:
-    return "INVALID_TIMEZONE", f"The timezone: {name} is invalid: it is a region like 'America/Los_Angeles' or an offset"
+    return (
+        "INVALID_TIMEZONE",
+        f"The timezone: {name} is invalid: it is a region like 'America/Los_Angeles' or an offset",
+    )
 
 
 def zone_wall(k: Any, instant: Any, zone: int | str) -> Any:
@@ -126,7 +129,8 @@ ROWS = (
     Function("to_utc_timestamp", "timestamp, string -> timestamp",
              "A timestamp read as the wall clock of a zone, shown as UTC.",
              "to_utc_timestamp('2016-08-31', 'Asia/Seoul')", lower=_to_utc, fallible=True),
-    Function("convert_timezone", "string, timestamp_ntz -> timestamp_ntz | string, string, timestamp_ntz -> timestamp_ntz",
+    Function("convert_timezone",
+             "string, timestamp_ntz -> timestamp_ntz | string, string, timestamp_ntz -> timestamp_ntz",
              "A wall clock of one zone (the session's) as that of another.",
              "convert_timezone('Europe/Brussels', 'America/Los_Angeles', timestamp_ntz'2021-12-06 00:00:00')",
              lower=_convert_timezone, fallible=True),

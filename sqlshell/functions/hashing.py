@@ -14,7 +14,9 @@ _SHA2 = {0: "sha256", 224: "sha224", 256: "sha256", 384: "sha384", 512: "sha512"
 
 def _digest(name: str) -> Any:
     def lower(k: Any, data: Any) -> Any:
-        return per_distinct(k, lambda b: hashlib.new(name, b, usedforsecurity=False).hexdigest(), k.pl.String, data)
+        return per_distinct(
+            k, lambda b: hashlib.new(name, b, usedforsecurity=False).hexdigest(), k.pl.String, data
+        )
 
     return lower
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlshell.errors import AnalysisError
+from sqlshell.errors import AnalysisError, ParseError
 from sqlshell.functions import json_text
 from sqlshell.functions.common import constant, per_distinct
 from sqlshell.functions.json_decode import decode, schema_ddl
@@ -32,7 +32,9 @@ def _get_json_object(k: Any, text: Any, path: Any) -> Any:
 
     def run(s: Any) -> Any:
         found = s.str.json_path_match(rust)
-        doubtful = s.str.contains(_DOUBTFUL).fill_null(value=False) | found.str.contains(_NUMBERS).fill_null(value=False)
+        doubtful = s.str.contains(_DOUBTFUL).fill_null(value=False) | found.str.contains(_NUMBERS).fill_null(
+            value=False
+        )
         if not doubtful.any():
             return found
         again = pl.Series([json_text.extract(t, steps) for t in s.filter(doubtful)], dtype=pl.String)
@@ -80,10 +82,12 @@ def _schema_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
 
     text = getattr(args[1], "value", None)
     if not isinstance(text, str):
-        raise AnalysisError("the schema of from_json is a constant text", condition="INVALID_SCHEMA.NON_STRING_LITERAL")
+        raise AnalysisError(
+            "the schema of from_json is a constant text", condition="INVALID_SCHEMA.NON_STRING_LITERAL"
+        )
     try:
         return parse_type(text)
-    except Exception:
+    except ParseError:
         return parse_schema(text)
 
 

@@ -15,7 +15,6 @@ from sqlshell.types import (
     Boolean,
     Date,
     Decimal,
-    Float,
     Fractional,
     Integral,
     Map,
@@ -80,7 +79,7 @@ def _leaf(value: Any, t: SqlType, zone: dt.tzinfo) -> Any:
     if isinstance(t, Decimal):
         return _decimal(value, t)
     if isinstance(t, Fractional):
-        return _double(value, t)
+        return _double(value)
     if not isinstance(value, str):
         raise Mismatch
     if isinstance(t, Date):
@@ -113,16 +112,23 @@ def _decimal(value: Any, t: Decimal) -> int:
     return int(_wanted(unscaled, abs(unscaled) < 10**t.precision))
 
 
-def _double(value: Any, t: Fractional) -> float:
-    if isinstance(value, str) and value in ("NaN", "Infinity", "+Infinity", "-Infinity", "INF", "+INF", "-INF"):
+def _double(value: Any) -> float:
+    if isinstance(value, str) and value in (
+        "NaN",
+        "Infinity",
+        "+Infinity",
+        "-Infinity",
+        "INF",
+        "+INF",
+        "-INF",
+    ):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Mismatch
     try:
-        number = float(value)
+        return float(value)
     except OverflowError:
         raise Mismatch from None
-    return number if not isinstance(t, Float) else number
 
 
 def _date(text: str) -> dt.date:
@@ -142,7 +148,9 @@ def _timestamp(text: str, t: SqlType, zone: dt.tzinfo) -> dt.datetime:
     year, month, day, hour, minute, second, fraction, offset = m.groups()
     micros = int((fraction or "").ljust(6, "0")[:6])
     try:
-        wall = dt.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), micros)
+        wall = dt.datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), micros
+        )
     except ValueError:
         raise Mismatch from None
     if isinstance(t, TimestampNtz):

@@ -78,7 +78,9 @@ def _leaf(k: Any, e: Any, t: SqlType) -> Any:
         return k.cast(e, t, String())
     if isinstance(t, Fractional):
         text = k.cast(e, t, String())
-        return k.let([e, text], lambda n, s: pl.when(n.is_finite()).then(s).otherwise(pl.lit('"') + s + pl.lit('"')))
+        return k.let(
+            [e, text], lambda n, s: pl.when(n.is_finite()).then(s).otherwise(pl.lit('"') + s + pl.lit('"'))
+        )
     if isinstance(t, Date):
         return pl.lit('"') + e.dt.strftime("%Y-%m-%d") + pl.lit('"')
     if isinstance(t, TimestampNtz):

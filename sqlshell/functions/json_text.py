@@ -13,10 +13,6 @@ MISSING = object()
 ANY = "*"
 
 
-class Raw(str):
-    """A number as it was written."""
-
-
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in pairs:
@@ -69,7 +65,9 @@ def format_shortest(x: float) -> str:
     mantissa, _, exponent = digits.partition("e")
     whole, _, fraction = mantissa.partition(".")
     number = (whole + ("" if fraction == "0" else fraction)).lstrip("0")
-    shift = int(exponent or 0) + (len(whole.lstrip("0")) - 1 if whole.lstrip("0") else -leading_zeros(fraction) - 1)
+    shift = int(exponent or 0) + (
+        len(whole.lstrip("0")) - 1 if whole.lstrip("0") else -leading_zeros(fraction) - 1
+    )
     number = number.rstrip("0") or "0"
     return ("-" if x < 0 else "") + number[0] + "." + (number[1:] or "0") + f"e{shift}"
 
@@ -108,7 +106,7 @@ def read_path(path: str) -> Path | None:
         m = _STEP.match(path, at)
         if m is None:
             return None
-        plain, star, index, every, single, double = m.groups()
+        plain, star, index, _, single, double = m.groups()
         name = plain if plain is not None else single if single is not None else double
         if name is not None:
             steps.append(("key", name))

@@ -65,7 +65,11 @@ def _pow(k: Any, x: Any, y: Any) -> Any:
     pl = k.pl
 
     def build(a: Any, b: Any) -> Any:
-        return pl.when((a.abs() == 1) & (b.is_nan() | b.is_infinite())).then(pl.lit(float("nan"))).otherwise(a.pow(b))
+        return (
+            pl.when((a.abs() == 1) & (b.is_nan() | b.is_infinite()))
+            .then(pl.lit(float("nan")))
+            .otherwise(a.pow(b))
+        )
 
     return let(k, build, x, y)
 
@@ -79,7 +83,9 @@ def _hypot(k: Any, x: Any, y: Any) -> Any:
     def scaled(a: Any, b: Any) -> Any:
         high = pl.when(a > b).then(a).when(a <= b).then(b)
         low = pl.when(a > b).then(b).when(a <= b).then(a)
-        return k.let([high, low], lambda h, n: pl.when((h == 0) | h.is_infinite()).then(h).otherwise(root(h, n)))
+        return k.let(
+            [high, low], lambda h, n: pl.when((h == 0) | h.is_infinite()).then(h).otherwise(root(h, n))
+        )
 
     def root(h: Any, n: Any) -> Any:
         return h * (1 + (n / h) * (n / h)).sqrt()
@@ -171,10 +177,7 @@ def _convert(k: Any, text: str, source: int, target: int) -> str | None:
         if value >= _WORD:
             raise failure(k, "ARITHMETIC_OVERFLOW", "conv()")
     if negative:
-        if target > 0 and value > _WORD // 2 - 1:
-            value = _WORD - 1
-        else:
-            value = -value % _WORD
+        value = _WORD - 1 if target > 0 and value > _WORD // 2 - 1 else -value % _WORD
     signed = value - _WORD if target < 0 and value >= _WORD // 2 else value
     left, out = abs(signed), ""
     while left or not out:
@@ -306,7 +309,8 @@ ROWS = (
     Function("bin", "bigint -> string", "A number in binary.", "bin(13)", lower=_bin),
     Function("conv", "string, int, int -> string", "A number in one base written in another.",
              "conv('100', 2, 10)", lower=_conv, fallible=True, nullable=lambda n: True),
-    Function("width_bucket", "double, double, double, bigint -> bigint | interval, interval, interval, bigint -> bigint",
+    Function("width_bucket",
+             "double, double, double, bigint -> bigint | interval, interval, interval, bigint -> bigint",
              "The number of the equal-width bucket a value falls in.", "width_bucket(5.3, 0.2, 10.6, 5)",
              lower=_width_bucket, nullable=lambda n: True),
     Function("bit_count", "integral -> int | boolean -> int", "The number of one bits.", "bit_count(7)",
@@ -315,7 +319,8 @@ ROWS = (
              "bit_get(11, 2)", aliases=("getbit",), lower=_bit_get, fallible=True),
     Function("isnan", "double -> boolean | float -> boolean", "Whether a number is NaN.", "isnan(double('NaN'))",
              lower=_is_nan, strict=False, nullable=lambda n: False),
-    Function("nanvl", "double, double -> double | float, float -> float", "The first number, or the second where that is NaN.",
+    Function("nanvl", "double, double -> double | float, float -> float",
+             "The first number, or the second where that is NaN.",
              "nanvl(double('NaN'), 123)", lower=_nanvl, strict=False),
 )
 # fmt: on

@@ -41,7 +41,13 @@ def _randn(k: Any, seed: Any = None) -> Any:
 def _uniform(k: Any, low: Any, high: Any, seed: Any = None) -> Any:
     pl, t = k.pl, k.call.type
     unit = uniform(k, seed_of(k, 2))
-    return let(k, lambda a, b, u: (a + (b - a) * u).cast(k.dtype(t)), low.cast(pl.Float64), high.cast(pl.Float64), unit)
+    return let(
+        k,
+        lambda a, b, u: (a + (b - a) * u).cast(k.dtype(t)),
+        low.cast(pl.Float64),
+        high.cast(pl.Float64),
+        unit,
+    )
 
 
 def _uuid(k: Any) -> Any:

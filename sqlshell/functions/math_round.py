@@ -30,7 +30,9 @@ def _directed(up: bool) -> Any:
 
         def finish(f: Any) -> Any:
             bad = ((f < -(2.0**63)) | (f >= 2.0**63)) & f.is_not_nan()
-            return k.raise_if(bad, "ARITHMETIC_OVERFLOW", f.fill_nan(0.0).cast(pl.Int64, strict=False), "long")
+            return k.raise_if(
+                bad, "ARITHMETIC_OVERFLOW", f.fill_nan(0.0).cast(pl.Int64, strict=False), "long"
+            )
 
         return let(k, finish, whole)
 
@@ -110,7 +112,11 @@ def _nearest_decimal(k: Any, x: Any, scale: int, places: int, even: bool) -> Any
     return let(
         k,
         lambda v: k.raise_if(
-            v.abs() >= _int128(k, 10**_WIDEST), "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", v, str(result), "it"
+            v.abs() >= _int128(k, 10**_WIDEST),
+            "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION",
+            v,
+            str(result),
+            "it",
         ),
         near,
     )

@@ -193,7 +193,7 @@ class _Translator:
             raise _Needs
         if c == "{" and not re.match(r"\d+(,\d*)?\}", self.java[self.at :]):
             raise BadPattern(self.java)
-        if c == "}" or c == "]":
+        if c in "}]":
             return c if c == "}" and re.search(r"\{\d+(,\d*)?$", self.java[: self.at - 1]) else "\\" + c
         return c
 

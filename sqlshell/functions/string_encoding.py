@@ -194,8 +194,7 @@ def _url_part(k: Any, url: Any, part: str) -> Any:
     if part in _PARTS:
         return url.str.extract(_URL, _PARTS[part])
     if part == "HOST":
-        host = url.str.extract(_URL, 2).str.extract(r"^(?:[^@]*@)?(\[[^\]]*\]|[A-Za-z0-9.\-]+)(?::\d*)?$", 1)
-        return host
+        return url.str.extract(_URL, 2).str.extract(r"^(?:[^@]*@)?(\[[^\]]*\]|[A-Za-z0-9.\-]+)(?::\d*)?$", 1)
     if part == "USERINFO":
         return url.str.extract(_URL, 2).str.extract("^([^@]*)@", 1)
     if part == "FILE":

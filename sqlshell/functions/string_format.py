@@ -139,7 +139,11 @@ def _formatter(spec: _Specifier, bits: int) -> Callable[[Any], str]:
         body = "null" if value is None else _converted(spec, value, bits)
         if "-" in spec.flags:
             return body.ljust(spec.width)
-        if "0" in spec.flags and value is not None and not (isinstance(value, float) and not math.isfinite(value)):
+        if (
+            "0" in spec.flags
+            and value is not None
+            and not (isinstance(value, float) and not math.isfinite(value))
+        ):
             sign = body[0] if body[:1] in "+- (" and body else ""
             return sign + body[len(sign) :].rjust(spec.width - len(sign), "0")
         return body.rjust(spec.width)

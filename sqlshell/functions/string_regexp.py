@@ -86,7 +86,9 @@ def _regexp_replace(k: Any, s: Any, pattern: Any, by: Any, start: Any = None) ->
     into = "".join(f"${{{p}}}" if isinstance(p, int) else p.replace("$", "$$") for p in pieces)
     if position == 1:
         return s.str.replace_all(found.rust, into)
-    return let(k, lambda a: a.str.head(position - 1) + a.str.slice(position - 1).str.replace_all(found.rust, into), s)
+    return let(
+        k, lambda a: a.str.head(position - 1) + a.str.slice(position - 1).str.replace_all(found.rust, into), s
+    )
 
 
 def _invalid_replacement(k: Any, s: Any, rust: str) -> Any:
@@ -117,11 +119,9 @@ def _expand(m: Any, pieces: list[str | int]) -> str:
 
 
 def _no_group(k: Any, index: int, groups: int) -> tuple[str, str]:
-    return (
-        "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX",
-        f"The value of parameter(s) `idx` in `{k.call.fn}` is invalid: "
-        f"Expects group index between 0 and {groups}, but got {index}",
-    )
+    expected = f"Expects group index between 0 and {groups}, but got {index}"
+    message = f"The value of parameter(s) `idx` in `{k.call.fn}` is invalid: {expected}"
+    return "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX", message
 
 
 def _regexp_extract(k: Any, s: Any, pattern: Any, index: Any = None) -> Any:
@@ -241,7 +241,8 @@ def _java_split(s: str, pattern: Any, limit: int) -> list[str]:
     if not pattern.pattern:
         whole = list(s) if limit <= 0 or limit >= len(s) else [*s[: limit - 1], s[limit - 1 :]]
         return whole or [""]
-    out, at = [], 0
+    out: list[str] = []
+    at = 0
     for m in regex.matches(pattern, s):
         if 0 < limit == len(out) + 1:
             break

@@ -65,7 +65,9 @@ def test_answers_as_spark(shared_session: Session, case: str) -> None:
 
 def _run(frame: pl.DataFrame, e: Expr) -> pl.Series:
     lowered = Kernel(tz="UTC").lower(e).alias("r")
-    return frame.lazy().with_columns(lowered).select("r").collect(engine="streaming", optimizations=FLAGS)["r"]
+    return (
+        frame.lazy().with_columns(lowered).select("r").collect(engine="streaming", optimizations=FLAGS)["r"]
+    )
 
 
 ONE_ROW = pl.DataFrame({"z": [0]})
