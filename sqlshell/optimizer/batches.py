@@ -27,6 +27,7 @@ from sqlshell.optimizer.rules.prune_columns import PruneColumns
 from sqlshell.optimizer.rules.prune_nested_fields import PruneNestedFields
 from sqlshell.optimizer.rules.push_down_filter import PushDownFilter
 from sqlshell.optimizer.rules.push_down_limit import PushDownLimit
+from sqlshell.optimizer.rules.reduce_grouped_input import ReduceGroupedInput
 from sqlshell.optimizer.rules.reorder_joins import ReorderJoins
 from sqlshell.optimizer.rules.reuse_common_subplans import ReuseCommonSubplans
 from sqlshell.optimizer.rules.simplify_booleans import SimplifyBooleans
@@ -62,7 +63,7 @@ BATCHES = (
         ),
         rounds=5,
     ),
-    Batch("joins", (EliminateSort(), ExpandInline(), ReorderJoins())),
+    Batch("joins", (EliminateSort(), ExpandInline(), ReorderJoins(), ReduceGroupedInput())),
     Batch("sharing", (ReuseCommonSubplans(),)),
     Batch("columns", (PruneColumns(), MergeProjects(), PushDownLimit(), PruneNestedFields())),
 )

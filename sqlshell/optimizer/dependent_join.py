@@ -187,9 +187,7 @@ class DependentJoin:
 
         return Window(plan, tuple(widen(c) for c in node.calls)), m
 
-    def _limit(
-        self, source: Plan, order: Sequence[SortKey], count: int | None, offset: int
-    ) -> Pushed:
+    def _limit(self, source: Plan, order: Sequence[SortKey], count: int | None, offset: int) -> Pushed:
         plan, m = self.push(source)
         keys = tuple(self.bind(k, m) for k in order)
         return first_rows(plan, tuple(m.values()), keys, count, offset), m
@@ -197,9 +195,7 @@ class DependentJoin:
     def _expand(self, node: Expand) -> Pushed:
         plan, m = self.push(node.input)
         carried = {i: fresh_column(c.name, c) for i, c in m.items()}
-        projections = tuple(
-            tuple(self.bind(e, m) for e in p) + tuple(m.values()) for p in node.projections
-        )
+        projections = tuple(tuple(self.bind(e, m) for e in p) + tuple(m.values()) for p in node.projections)
         return Expand(plan, node.columns + tuple(carried.values()), projections), carried
 
     def _union(self, node: Union) -> Pushed:

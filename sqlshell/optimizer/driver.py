@@ -39,9 +39,7 @@ class Optimized:
     trace: tuple[TraceStep, ...]
 
 
-def optimize(
-    plan: Plan, ctx: OptimizerContext, batches: Sequence[Batch] = BATCHES
-) -> Optimized:
+def optimize(plan: Plan, ctx: OptimizerContext, batches: Sequence[Batch] = BATCHES) -> Optimized:
     """Rewrite a bound plan into an equivalent one that has no Apply and no subquery expressions left."""
     disabled = disabled_rules(ctx)
     trace: list[TraceStep] = []
@@ -79,9 +77,7 @@ def _run_batch(
     return plan
 
 
-def _run_rule(
-    rule: Rule, plan: Plan, ctx: OptimizerContext, trace: list[TraceStep]
-) -> Plan:
+def _run_rule(rule: Rule, plan: Plan, ctx: OptimizerContext, trace: list[TraceStep]) -> Plan:
     if rule.needs and not (node_kinds(plan) & frozenset(rule.needs)):
         return plan
     after = rule.rewrite(plan, ctx)
@@ -143,11 +139,9 @@ def _verified(node: Plan, outer: frozenset[int], rule: str) -> bool:
 
 def _children_verified(node: Plan, outer: frozenset[int], rule: str) -> bool:
     if isinstance(node, Apply):
-        return _verified(node.left, outer, rule) and _verified(
-            node.right, outer | node.left.output_ids, rule
-        )
+        return _verified(node.left, outer, rule) and _verified(node.right, outer | node.left.output_ids, rule)
     children: tuple[Any, ...] = node.children
-    return all([_verified(c, outer, rule) for c in children])
+    return all(_verified(c, outer, rule) for c in children)
 
 
 def check_decorrelated(plan: Plan) -> None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from sqlshell.expr.expr import Column, Expr
 from sqlshell.optimizer import stats
 from sqlshell.optimizer.properties import equal, is_deterministic, is_movable, refs, split_equality
+from sqlshell.optimizer.selectivity import match_values
 
 if TYPE_CHECKING:
+    from sqlshell.optimizer.column_stats import ColumnEstimate
     from sqlshell.plan.logical import Plan
 
 COMPARED = 0.3
@@ -102,12 +104,12 @@ class JoinGraph:
 
     # Sizes
 
-    def keys(self, s1: int, s2: int) -> list[tuple[stats.ColumnEstimate, stats.ColumnEstimate]]:
+    def keys(self, s1: int, s2: int) -> list[tuple[ColumnEstimate, ColumnEstimate]]:
         """The columns two disjoint sets are joined on."""
         shared = [m for m in self.classes if _in(m, s1) and _in(m, s2)]
         return list(zip(self._side(shared, s1), self._side(shared, s2), strict=True))
 
-    def _side(self, shared: list[dict[int, list[Column]]], mask: int) -> list[stats.ColumnEstimate]:
+    def _side(self, shared: list[dict[int, list[Column]]], mask: int) -> list[ColumnEstimate]:
         """One member of each class: of one relation when one has them all (its composite key), else the narrowest."""
         if len(shared) > 1:
             for i, relation in enumerate(self.relations):
@@ -115,11 +117,9 @@ class JoinGraph:
                     return [stats.column(relation, m[i][0].id) for m in shared]
         return [self._narrowest(m, mask) for m in shared]
 
-    def _narrowest(self, members: dict[int, list[Column]], mask: int) -> stats.ColumnEstimate:
+    def _narrowest(self, members: dict[int, list[Column]], mask: int) -> ColumnEstimate:
         found = [
-            stats.column(self.relations[i], columns[0].id)
-            for i, columns in members.items()
-            if mask >> i & 1
+            stats.column(self.relations[i], columns[0].id) for i, columns in members.items() if mask >> i & 1
         ]
         return min(found, key=lambda c: c.distinct)
 
@@ -136,7 +136,7 @@ class JoinGraph:
             known = r1 * r2
             keys = self.keys(s1, s2)
             if keys:
-                known /= max(1.0, stats.match_values(keys, r1, r2))
+                known /= max(1.0, match_values(keys, r1, r2))
             for p in self.predicates:
                 if p.mask & ~both == 0 and p.mask & s1 and p.mask & s2:
                     known *= self._passes(p)
@@ -160,10 +160,8 @@ class JoinGraph:
         """The parts to check when two disjoint sets are joined."""
         out = [self._equality(m, s1, s2) for m in self.classes if _in(m, s1) and _in(m, s2)]
         both = s1 | s2
-        for p in self.predicates:
-            if p.mask & ~both == 0 and p.mask & s1 and p.mask & s2:
-                out.append(p.expr)
-        return out
+        now = [p for p in self.predicates if p.mask & ~both == 0 and p.mask & s1 and p.mask & s2]
+        return out + [p.expr for p in now]
 
     def _equality(self, members: dict[int, list[Column]], s1: int, s2: int) -> Expr:
         """An equality between members on both sides: as written, if any is."""

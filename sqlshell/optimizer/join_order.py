@@ -58,10 +58,7 @@ def _components(graph: JoinGraph) -> list[int]:
 
 def _component(graph: JoinGraph, mask: int) -> tuple[Tree, int, float]:
     members = [i for i in range(len(graph.relations)) if mask >> i & 1]
-    if len(members) <= EXHAUSTIVE:
-        tree = _exhaustive(graph, members, mask)
-    else:
-        tree = _greedy(graph, members)
+    tree = _exhaustive(graph, members, mask) if len(members) <= EXHAUSTIVE else _greedy(graph, members)
     return tree, mask, graph.size(mask)
 
 
@@ -70,9 +67,7 @@ def _join_cost(rows_a: float, rows_b: float, result: float) -> float:
 
 
 def _exhaustive(graph: JoinGraph, members: list[int], whole: int) -> Tree:
-    best: dict[int, tuple[float, float, Tree]] = {
-        1 << i: (0.0, graph.rows[i], i) for i in members
-    }
+    best: dict[int, tuple[float, float, Tree]] = {1 << i: (0.0, graph.rows[i], i) for i in members}
     for mask in _submasks_ascending(whole):
         if mask in best:
             continue
@@ -108,10 +103,7 @@ def _better(
 
 
 def _connected(graph: JoinGraph, s: int, t: int) -> bool:
-    for i, near in enumerate(graph.neighbours):
-        if s >> i & 1 and near & t:
-            return True
-    return False
+    return any(s >> i & 1 and near & t for i, near in enumerate(graph.neighbours))
 
 
 def _submasks_ascending(whole: int) -> list[int]:

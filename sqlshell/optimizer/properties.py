@@ -135,9 +135,7 @@ def rejects_null(e: Expr, missing: frozenset[int]) -> bool:
             return gives_null(arg, missing)
         case Call(fn="<=>", args=(a, b)):
             # NULL <=> b is false only where b cannot be NULL.
-            return (gives_null(a, missing) and not b.nullable) or (
-                gives_null(b, missing) and not a.nullable
-            )
+            return (gives_null(a, missing) and not b.nullable) or (gives_null(b, missing) and not a.nullable)
         case _:
             return gives_null(e, missing)
 

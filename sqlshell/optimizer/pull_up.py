@@ -53,9 +53,47 @@ if TYPE_CHECKING:
 
 ZERO_WHEN_EMPTY = frozenset({"count", "count_if", "regr_count", "approx_count_distinct"})
 NULL_WHEN_EMPTY = frozenset(
-    "sum avg mean min max any_value first first_value last last_value stddev stddev_samp std stddev_pop variance"
-    " var_samp var_pop median percentile percentile_approx approx_percentile max_by min_by bool_and bool_or every"
-    " any some corr covar_pop covar_samp skewness kurtosis mode bit_and bit_or bit_xor try_sum try_avg".split()
+    {
+        "sum",
+        "avg",
+        "mean",
+        "min",
+        "max",
+        "any_value",
+        "first",
+        "first_value",
+        "last",
+        "last_value",
+        "stddev",
+        "stddev_samp",
+        "std",
+        "stddev_pop",
+        "variance",
+        "var_samp",
+        "var_pop",
+        "median",
+        "percentile",
+        "percentile_approx",
+        "approx_percentile",
+        "max_by",
+        "min_by",
+        "bool_and",
+        "bool_or",
+        "every",
+        "any",
+        "some",
+        "corr",
+        "covar_pop",
+        "covar_samp",
+        "skewness",
+        "kurtosis",
+        "mode",
+        "bit_and",
+        "bit_or",
+        "bit_xor",
+        "try_sum",
+        "try_avg",
+    }
 )
 
 
@@ -118,7 +156,8 @@ def _plain(pulled: Pulled) -> Pulled:
 
 def _filter(node: Filter, outer: frozenset[int]) -> Pulled:
     inner = _plain(pull_up(node.input, outer))
-    own, moved = [], []
+    own: list[Expr] = []
+    moved: list[Expr] = []
     for part in conjuncts(node.predicate):
         (moved if refs(part) & outer else own).append(part)
     if not all(is_deterministic(p) for p in moved):
@@ -133,9 +172,7 @@ def _project(node: Project, outer: frozenset[int]) -> Pulled:
     project = exposing(Project(inner.plan, node.items), needed)
     if inner.defaults is None:
         return Pulled(project, inner.conditions)
-    nulls = frozenset(
-        i for i, d in inner.defaults.items() if isinstance(d, Literal) and d.value is None
-    )
+    nulls = frozenset(i for i, d in inner.defaults.items() if isinstance(d, Literal) and d.value is None)
     defaults: dict[int, Expr] = {}
     for item in node.items:
         if gives_null(item.expr, nulls):
@@ -223,7 +260,8 @@ def first_rows(
 def _join(node: Join, outer: frozenset[int]) -> Pulled:
     if node.kind in {"inner", "cross"}:
         left, right = _plain(pull_up(node.left, outer)), _plain(pull_up(node.right, outer))
-        own, moved = [], []
+        own: list[Expr] = []
+        moved: list[Expr] = []
         for part in conjuncts(node.condition):
             (moved if refs(part) & outer else own).append(part)
         kind = "inner" if own else "cross"

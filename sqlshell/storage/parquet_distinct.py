@@ -22,10 +22,10 @@ def chunk_values(chunk: pq.ColumnChunkMetaData, rows: int) -> float:
         return float(stats.distinct_count)
     if not chunk.has_dictionary_page or rows == 0:
         return NO_DICTIONARY * rows
-    dictionary = chunk.data_page_offset - chunk.dictionary_page_offset
+    dictionary: int = chunk.data_page_offset - chunk.dictionary_page_offset
     if dictionary > 0.3 * chunk.total_compressed_size:
         return NO_DICTIONARY * rows
-    bits = 8 * max(0, chunk.total_uncompressed_size - dictionary) / rows
+    bits: float = 8 * max(0, chunk.total_uncompressed_size - dictionary) / rows
     # An entry takes at least two bytes of a compressed dictionary page with its header.
     return max(1.0, min(0.75 * 2 ** min(bits, 40), dictionary / 2, NO_DICTIONARY * rows))
 

@@ -112,9 +112,7 @@ def _uncorrelated(node: Apply) -> Plan:
         case "semi" | "anti" | "mark" if not crossing and not node.null_aware:
             return _whether_any(node)
         case _:
-            return Join(
-                left, right, node.kind, conjoin(parts), node.mark, node.null_aware
-            )
+            return Join(left, right, node.kind, conjoin(parts), node.mark, node.null_aware)
 
 
 def _whether_any(node: Apply) -> Plan:

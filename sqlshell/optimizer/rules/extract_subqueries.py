@@ -167,10 +167,7 @@ def _plain_null_aware(left: Plan, right: Plan, condition: Expr) -> bool:
 def _from_filter(node: Filter) -> Plan:
     parts = conjuncts(node.predicate)
     lifter = _Lifter(filtered(node.input, [p for p in parts if not has_subquery(p)]))
-    rest: list[Expr] = []
-    for part in parts:
-        if has_subquery(part) and not lifter.semi_or_anti(part):
-            rest.append(lifter.lift(part, True))
+    rest = [lifter.lift(p, True) for p in parts if has_subquery(p) and not lifter.semi_or_anti(p)]
     return keep(filtered(lifter.plan, rest), node.output)
 
 
@@ -190,9 +187,7 @@ def _from_join(node: Join) -> Plan:
         joined = replace(node, kind=kind, condition=conjoin(plain) if plain else None)
         return keep(_from_filter(Filter(joined, conjoin(holders))), node.output)
     left, right = _Lifter(node.left), _Lifter(node.right)
-    parts: list[Expr] = list(plain)
-    for part in holders:
-        parts.append(_lift_by_side(part, left, right))
+    parts: list[Expr] = [*plain, *(_lift_by_side(p, left, right) for p in holders)]
     joined = replace(node, left=left.plan, right=right.plan, condition=conjoin(parts))
     return keep(joined, node.output)
 
@@ -215,8 +210,6 @@ def _from_values(node: Values) -> Plan:
         return node
     branches: list[Plan] = []
     for row in node.rows:
-        items = tuple(
-            Named(fresh_column(c.name, c), e) for c, e in zip(node.columns, row, strict=True)
-        )
+        items = tuple(Named(fresh_column(c.name, c), e) for c, e in zip(node.columns, row, strict=True))
         branches.append(_extract(Project(ONE_ROW, items)))
     return Union(tuple(branches), node.columns)

@@ -86,9 +86,7 @@ def _infer(node: Join) -> Join:
             to_right += _implied(part, node.right.output_ids) if node.kind in _TO_RIGHT else []
     if not to_left and not to_right:
         return node
-    return replace(
-        node, left=filtered(node.left, to_left), right=filtered(node.right, to_right)
-    )
+    return replace(node, left=filtered(node.left, to_left), right=filtered(node.right, to_right))
 
 
 def _translated(source: Known, a: Column, target: Known, b: Column) -> list[Expr]:

@@ -14,6 +14,7 @@ from collections import Counter
 from sqlshell.expr.expr import Column, GetField, Lambda, Literal, substitute
 from sqlshell.optimizer.properties import is_deterministic, refs, refs_of
 from sqlshell.optimizer.rule import OptimizerContext, Rule
+from sqlshell.optimizer.stats import as_before
 from sqlshell.plan.logical import Named, Plan, Project
 
 
@@ -24,13 +25,13 @@ class MergeProjects(Rule):
     needs = (Project,)
 
     def rewrite(self, plan: Plan, ctx: OptimizerContext) -> Plan:
-        return _visit(plan, top=True)
+        return _visit(plan)
 
 
-def _visit(node: Plan, top: bool = False) -> Plan:
+def _visit(node: Plan) -> Plan:
     if "_merged" in node.__dict__:
         return node
-    new = node.map_children(_visit)
+    new = as_before(node, node.map_children(_visit))
     while isinstance(new, Project):
         merged = _merge(new)
         if merged is new:
@@ -66,5 +67,7 @@ def _merge(node: Project) -> Plan:
             return node
         if used > 1 and not isinstance(i.expr, GetField):
             return node
-    items = tuple(Named(i.column, substitute(i.expr, {k: mapping[k] for k in refs(i.expr)})) for i in node.items)
+    items = tuple(
+        Named(i.column, substitute(i.expr, {k: mapping[k] for k in refs(i.expr)})) for i in node.items
+    )
     return Project(below.input, items)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sqlshell.optimizer.build import keep
 from sqlshell.optimizer.properties import refs, refs_of
 from sqlshell.optimizer.rule import OptimizerContext, Rule
+from sqlshell.optimizer.stats import as_before
 from sqlshell.plan.logical import (
     ONE_ROW,
     Aggregate,
@@ -101,7 +102,8 @@ class _Pruner:
         changes = {k: v for k, v in changes.items() if v is not getattr(node, k)}
         if new is child and not changes:
             return node
-        return replace(node, input=new, **changes)  # type: ignore[call-arg]
+        result: Plan = replace(node, input=new, **changes)  # type: ignore[type-var]
+        return result
 
     def _narrowed(self, child: Plan, need: Ids) -> Plan:
         """The pruned child without columns that only it needed."""
@@ -137,7 +139,7 @@ class _Pruner:
         left, right = self._narrowed(node.left, used), self._narrowed(node.right, used)
         if left is node.left and right is node.right:
             return node
-        return replace(node, left=left, right=right)
+        return as_before(node, replace(node, left=left, right=right))
 
     def _union(self, node: Union, need: Ids) -> Plan:
         at = [i for i, c in enumerate(node.columns) if c.id in need]
@@ -173,7 +175,7 @@ class _Pruner:
 
     def _replaced(self, node: Plan, pruned: dict[int, Plan], done: dict[int, Plan]) -> Plan:
         if not isinstance(node, Shared):
-            return node.map_children(lambda c: self._replaced(c, pruned, done))
+            return as_before(node, node.map_children(lambda c: self._replaced(c, pruned, done)))
         if node.key not in done:
             done[node.key] = self._replaced(pruned[node.key], pruned, done)
         wanted = self.wanted[node.key]
@@ -193,9 +195,7 @@ def _scan(node: Scan, need: Ids) -> Scan:
     at = [i for i, c in enumerate(node.columns) if c.id in used]
     if len(at) == len(node.columns):
         return node
-    return replace(
-        node, columns=tuple(node.columns[i] for i in at), fields=tuple(node.fields[i] for i in at)
-    )
+    return replace(node, columns=tuple(node.columns[i] for i in at), fields=tuple(node.fields[i] for i in at))
 
 
 def _values(node: Values, need: Iterable[int]) -> Values:

@@ -28,6 +28,7 @@ from sqlshell.optimizer.leaf_paths import (
     leaves_of,
 )
 from sqlshell.optimizer.rule import OptimizerContext, Rule
+from sqlshell.optimizer.stats import as_before
 from sqlshell.plan.logical import Filter, Generate, Join, Limit, Plan, Project, Scan, Sort, TopN, Window
 from sqlshell.storage.source import Source
 from sqlshell.types import Map
@@ -46,8 +47,7 @@ class PruneNestedFields(Rule):
         for c in plan.output:
             demand.want(c.id, WHOLE)
         _visit(plan, demand)
-        result: Plan = plan.transform_up(lambda n: _narrowed(n, demand))
-        return result
+        return _narrowed(plan, demand)
 
 
 def _has_leaves(node: Plan) -> bool:
@@ -100,7 +100,7 @@ def _generate(node: Generate, demand: Demand) -> None:
 
 def _narrowed(node: Plan, demand: Demand) -> Plan:
     if not _has_leaves(node):
-        return node
+        return as_before(node, node.map_children(lambda c: _narrowed(c, demand)))
     assert isinstance(node, Scan)
     leaves: set[tuple[str, ...]] = set()
     narrow = False

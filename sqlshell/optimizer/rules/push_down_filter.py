@@ -165,9 +165,7 @@ def _window(node: Window, parts: list[Expr]) -> Plan:
 def _union(node: Union, parts: list[Expr]) -> Plan:
     inputs = []
     for branch in node.inputs:
-        mapping: dict[int, Expr] = {
-            c.id: own for c, own in zip(node.columns, branch.output, strict=True)
-        }
+        mapping: dict[int, Expr] = {c.id: own for c, own in zip(node.columns, branch.output, strict=True)}
         inputs.append(push(branch, [substitute(p, mapping) for p in parts]))
     if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
         return node
@@ -190,7 +188,7 @@ def _join(node: Join, parts: list[Expr]) -> Plan:
     to_right: list[Expr] = []
     above: list[Expr] = []
     for part in parts:
-        if node.kind != "full" and node.kind != "right" and refs(part) <= left and is_movable(part):
+        if node.kind not in {"full", "right"} and refs(part) <= left and is_movable(part):
             to_left.append(part)
         elif node.kind == "right" and refs(part) <= right and is_movable(part):
             to_right.append(part)

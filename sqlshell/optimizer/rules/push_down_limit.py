@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlshell.expr.expr import Column, SortKey, substitute
+from sqlshell.expr.expr import Column, Expr, SortKey, substitute
 from sqlshell.optimizer.properties import is_deterministic, refs, refs_of
 from sqlshell.optimizer.rule import OptimizerContext, Rule
+from sqlshell.optimizer.stats import as_before
 from sqlshell.plan.logical import Generate, Join, Limit, Plan, Project, Scan, Sort, TopN, Union
 
 _KEEPS_LEFT = frozenset({"left", "mark", "single"})
@@ -40,7 +41,7 @@ def _visit(node: Plan) -> Plan:
             return _visit(pushed)
     if isinstance(node, TopN):
         node = _top(node)
-    return node.map_children(_visit)
+    return as_before(node, node.map_children(_visit))
 
 
 def _limit(node: Limit) -> Plan:
@@ -124,5 +125,6 @@ def _top_of(node: TopN, branch: Plan, union: Union, rows: int) -> Plan:
     return TopN(branch, keys, rows)
 
 
-def _over(key: SortKey, mapping: dict[int, Column]) -> object:
-    return substitute(key.expr, {i: mapping[i] for i in refs(key.expr)})
+def _over(key: SortKey, mapping: dict[int, Column]) -> Expr:
+    result: Expr = substitute(key.expr, {i: mapping[i] for i in refs(key.expr)})
+    return result

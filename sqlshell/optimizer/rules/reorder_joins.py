@@ -49,6 +49,11 @@ class ReorderJoins(Rule):
         return _visit(plan, True)
 
 
+def reorder(plan: Plan) -> Plan:
+    """A plan whose columns are read by id, with its joins in a good order."""
+    return _visit(plan, False)
+
+
 def _visit(node: Plan, ordered: bool) -> Plan:
     """`ordered`: somebody above reads the columns by position."""
     if isinstance(node, Join) and _in_region(node):

@@ -12,12 +12,13 @@ plan to what all its readers need.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import Column, Expr, Lambda, LambdaVar, conjuncts
 from sqlshell.optimizer import stats
 from sqlshell.optimizer.clone import clone
+from sqlshell.optimizer.column_stats import source_rows
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.plan.logical import (
     Aggregate,
@@ -38,6 +39,9 @@ from sqlshell.plan.logical import (
     Window,
     fresh_id,
 )
+
+if TYPE_CHECKING:
+    from sqlshell.expr.tree import Node
 
 _COSTLY = (Aggregate, Window, Sort, TopN)
 _WORTH = 0.5
@@ -107,7 +111,7 @@ def _worth_sharing(node: Plan) -> bool:
         return True
     if not any(isinstance(n, Join) for n in nodes):
         return False
-    read = sum(stats.source_rows(n) for n in nodes if isinstance(n, Scan))
+    read = sum(source_rows(n) for n in nodes if isinstance(n, Scan))
     return stats.rows(node) < _WORTH * read
 
 
@@ -183,12 +187,21 @@ def _form(e: Any, at: Positions) -> Any:
     if isinstance(e, Lambda):
         return "lambda", tuple(p.name for p in e.params), _form(e.body, at)
     children = tuple(_form(c, at) for c in e.children)
-    rest = tuple(
-        _plain(getattr(e, name))
-        for name, f in e.__dataclass_fields__.items()
-        if f.compare and name not in e.child_fields
-    )
+    rest = tuple(_plain(getattr(e, name)) for name in _own_fields(type(e)))
     return type(e).__name__, children, rest
+
+
+_FIELDS: dict[type[Node], tuple[str, ...]] = {}
+
+
+def _own_fields(kind: type[Node]) -> tuple[str, ...]:
+    """The fields of an expression class that are no children and count for equality."""
+    found = _FIELDS.get(kind)
+    if found is None:
+        every = fields(kind)  # type: ignore[arg-type]
+        found = tuple(f.name for f in every if f.compare and f.name not in kind.child_fields)
+        _FIELDS[kind] = found
+    return found
 
 
 def _plain(value: Any) -> Any:
