@@ -136,6 +136,8 @@ def _vectorised(pl: Any, op: str, x: Decimal, y: Decimal, result: Decimal, n: An
     def power(e: Any, digits: int) -> Any:
         return e * pl.lit(10**digits, pl.Int128) if digits else e
 
+    if op == "*" and x.scale + y.scale == result.scale:
+        return n * d  # a frame of its own costs as much as the product
     frame = pl.DataFrame({"n": n, "d": d})
     a, b = pl.col("n"), pl.col("d")
     scale = max(x.scale, y.scale)
