@@ -24,6 +24,7 @@ from sqlshell.plan.logical import Limit, Plan, Project, Values
 from sqlshell.result import Result
 from sqlshell.statement_context import StatementContext
 from sqlshell.storage.source import MemorySource
+from sqlshell.storage.uri import fingerprint
 from sqlshell.types import Field, Struct, quote_name
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Session:
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
         self.timings = Timings()
+        self._sources: dict[tuple[Any, ...], tuple[tuple[tuple[str, int, int], ...], Source]] = {}
         self.warnings: list[str] = []
         self._engine: Engine | None = None
         self._closed = False
@@ -266,8 +268,15 @@ class Session:
     def describe_source(
         self, uri: str, format: str | None, options: dict[str, str], schema: Struct | None = None
     ) -> Source:
-        """The files at a path, with their schema; looked up in a worker."""
-        source: Source = self.engine.call("describe_source", uri, format, options, schema, os.getcwd())
+        """The files at a path, with their schema; looked up in a worker, again only when a file changed."""
+        base = os.getcwd()
+        key = (uri, format, tuple(sorted(options.items())), schema, base)
+        files = fingerprint(uri, base)
+        known = self._sources.get(key)
+        if known is not None and known[0] == files:
+            return known[1]
+        source: Source = self.engine.call("describe_source", uri, format, options, schema, base)
+        self._sources[key] = (files, source)
         return source
 
 

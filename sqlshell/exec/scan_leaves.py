@@ -6,6 +6,7 @@ result enters Polars without a copy. Filters on leaves, also on repeated ones in
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -17,6 +18,8 @@ from sqlshell.storage import parquet, parquet_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow.parquet as pq
 
     from sqlshell.exec.scan import FilesToRead, Piece
     from sqlshell.storage.parquet_leaves import Bound, LeafPath
@@ -30,7 +33,8 @@ def read_leaves(request: FilesToRead) -> pl.LazyFrame:
     wanted = _wanted(request)
     bounds = [b for f in request.node.filters for b in filter_bounds(f, request)]
     first = request.pieces[0][0].path
-    schema = _frame(first, [], parquet_leaves.wanted_columns(first, wanted)).select(request.fields).schema
+    read = _schema(*parquet.version(first), tuple(parquet_leaves.wanted_columns(first, wanted)))
+    schema = {f: read[f] for f in request.fields}
 
     def source(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch: int | None
@@ -47,7 +51,7 @@ def read_leaves(request: FilesToRead) -> pl.LazyFrame:
                 if rows == 0:
                     return
 
-    return register_io_source(source, schema=dict(schema), is_pure=True)
+    return register_io_source(source, schema=schema, is_pure=True)
 
 
 def _wanted(request: FilesToRead) -> list[LeafPath]:
@@ -70,15 +74,26 @@ def _groups(piece: Piece, bounds: list[Bound]) -> list[int]:
 
 def _frame(path: str, groups: list[int], columns: list[str]) -> pl.DataFrame:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, metadata=parquet.footer(path)) as file:
-            table = file.read_row_groups(groups, columns=columns)
+        table = _open(*parquet.version(path)).read_row_groups(groups, columns=columns)
     except (pa.ArrowInvalid, OSError) as e:
         raise CorruptInputError(f"cannot read '{path}': {e}") from None
     frame: Any = pl.from_arrow(table)
     return frame  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=16)
+def _open(path: str, mtime: int, size: int) -> pq.ParquetFile:
+    """Open files are kept: pyarrow walks all 2,000 leaves of a wide file when it opens one (10 ms)."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, metadata=parquet.footer(path))
+
+
+@lru_cache(maxsize=64)
+def _schema(path: str, mtime: int, size: int, columns: tuple[str, ...]) -> pl.Schema:
+    return _frame(path, [], list(columns)).schema
 
 
 def filter_bounds(e: Expr, request: FilesToRead) -> Iterator[Bound]:

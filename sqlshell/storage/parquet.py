@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
 def footer(path: str) -> pq.FileMetaData:
     """The file's footer; cached until the file changes. Raises CORRUPT_INPUT or PATH_NOT_FOUND naming the file."""
+    return _footer(*version(path))
+
+
+Version = tuple[str, int, int]
+
+
+def version(path: str) -> Version:
+    """(path, modification time, size): what caches of a file's contents are keyed by."""
     try:
         stat = os.stat(path)
     except FileNotFoundError:
         raise SourceNotFound(f"the file '{path}' is gone") from None
-    return _footer(path, stat.st_mtime_ns, stat.st_size)
+    return path, stat.st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=4096)

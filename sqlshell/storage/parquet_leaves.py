@@ -6,6 +6,7 @@ for a map's: `("items", "[]", "qty")`, `("attrs", "{}", "value", "x5")`. A path 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.storage import parquet
@@ -21,6 +22,11 @@ LeafPath = tuple[str, ...]
 
 def leaf_paths(path: str) -> dict[LeafPath, int]:
     """SQL leaf path (lower case) to the index of the Parquet column, for every leaf of a file."""
+    return _leaf_paths(*parquet.version(path))
+
+
+@lru_cache(maxsize=64)
+def _leaf_paths(path: str, mtime: int, size: int) -> dict[LeafPath, int]:
     schema = parquet.arrow_schema(path)
     found = [p for f in schema for p in _below(f.type, (f.name.lower(),))]
     return {p: i for i, p in enumerate(found)}

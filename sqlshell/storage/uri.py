@@ -72,3 +72,12 @@ def partition_values(root: str, file: str) -> dict[str, str | None]:
             decoded = unquote(value)
             values[unquote(key)] = None if decoded == "__HIVE_DEFAULT_PARTITION__" else decoded
     return values
+
+
+def fingerprint(uri: str, base: str | None = None) -> tuple[tuple[str, int, int], ...]:
+    """(path, modification time, size) of every file behind a path: equal while nothing there has changed."""
+    out = []
+    for path in expand(uri, base):
+        stat = os.stat(path)
+        out.append((path, stat.st_mtime_ns, stat.st_size))
+    return tuple(out)
