@@ -14,6 +14,7 @@ import polars as pl
 from sqlshell.errors import InternalError
 from sqlshell.exec import lower_agg, lower_generate, lower_join, lower_window
 from sqlshell.exec.collect import collect
+from sqlshell.exec.grouping_sets import pre_aggregated
 from sqlshell.exec.lower_expr import Kernel
 from sqlshell.exec.physical import ExchangeRead, FinalAggregate, PartialAggregate
 from sqlshell.exec.scan import lower_scan
@@ -159,6 +160,9 @@ class Lowering:
         return lower_join.lower_join(self.kernel, node, left, self.lower(node.right))
 
     def _aggregate(self, node: Aggregate) -> pl.LazyFrame:
+        grouped_first = pre_aggregated(node)
+        if grouped_first is not None:
+            return self.lower(grouped_first)
         return lower_agg.lower_aggregate(self.kernel, self.lower(node.input), node)
 
     def _partial(self, node: PartialAggregate) -> pl.LazyFrame:

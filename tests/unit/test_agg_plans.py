@@ -8,12 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from sqlshell.exec.grouping_sets import pre_aggregated
 from sqlshell.exec.lower_agg import can_split, lower_aggregate, lower_final, lower_partial
 from sqlshell.exec.lower_expr import Kernel
 from sqlshell.exec.physical import FinalAggregate, PartialAggregate
 from sqlshell.expr.expr import AggCall, Column, Expr, Literal
 from sqlshell.functions import registry
-from sqlshell.plan.logical import Aggregate, Named, Values, fresh_column, fresh_id
+from sqlshell.plan.logical import Aggregate, Expand, Named, Values, fresh_column, fresh_id
 from sqlshell.types import BIGINT, BOOLEAN, DOUBLE, INT, STRING, Array, Decimal, SqlType
 
 NAN = float("nan")
@@ -219,3 +220,19 @@ def test_equal_calls_share_their_states() -> None:
     text = lower_aggregate(Kernel(), lf, node).explain()
     assert text.count("__s1") >= 1 and "__s2" not in text
     assert replace(node, aggs=()).output == ()
+
+
+def test_grouping_sets_repeat_groups_not_rows() -> None:
+    _, c, plan = table(a=(INT, []), x=(INT, []))
+    key, number = Column(fresh_id(), "a", INT), Column(fresh_id(), "id", INT)
+    projections = ((c["a"], Literal(0, INT), c["x"]), (Literal(None, INT), Literal(1, INT), c["x"]))
+    expand = Expand(plan, (key, number, c["x"]), projections)
+    keys = (Named(key, key), Named(number, number))
+    final = pre_aggregated(Aggregate(expand, keys, (agg("sum", c["x"]),)))
+    assert final is not None
+    repeated = final.input
+    assert isinstance(repeated, Expand)
+    assert isinstance(repeated.input, PartialAggregate)
+    assert [k.expr for k in repeated.input.keys] == [c["a"]]
+    distinct = agg("sum", c["x"], distinct=True)
+    assert pre_aggregated(Aggregate(expand, keys, (distinct,))) is None
