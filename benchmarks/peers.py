@@ -1,15 +1,17 @@
-"""The engines that benchmarks compare: each runs SQL over the same Parquet files and gives Arrow-ready rows.
+"""The engines that benchmarks compare: each runs SQL over the same Parquet files and gives an Arrow table.
 
-An engine that is not installed is left out and named. Each lives in the benchmark's own environment.
+An engine that is not installed is left out and named. Each lives in the benchmark's own environment (`make bench`).
 """
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 
 class Engine(Protocol):
@@ -55,13 +57,15 @@ class DuckDB:
 
         self.name = f"duckdb {duckdb.__version__}"
         self.connection = duckdb.connect()
+        # Spark's order of NULLs, or LIMIT keeps other rows.
+        self.connection.execute("SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
 
     def register(self, tables: dict[str, Path]) -> None:
         for name, path in tables.items():
             self.connection.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM '{path}'")
 
     def run(self, sql: str) -> Any:
-        return self.connection.execute(sql).fetch_arrow_table()
+        return self.connection.sql(sql.replace("`", '"')).to_arrow_table()
 
     def close(self) -> None:
         self.connection.close()
@@ -86,12 +90,30 @@ class PolarsSQL:
         pass
 
 
+class DataFusion:
+    def __init__(self) -> None:
+        import datafusion
+
+        self.name = f"datafusion {datafusion.__version__}"
+        self.context = datafusion.SessionContext()
+
+    def register(self, tables: dict[str, Path]) -> None:
+        for name, path in tables.items():
+            self.context.register_parquet(name, str(path))
+
+    def run(self, sql: str) -> Any:
+        return self.context.sql(sql.replace("`", '"')).to_arrow_table()
+
+    def close(self) -> None:
+        pass
+
+
 class Spark:
     def __init__(self) -> None:
         import pyspark
         from pyspark.sql import SparkSession
 
-        self.name = f"spark {pyspark.__version__} local[2]"
+        self.name = f"spark {pyspark.__version__}"
         self.session = (
             SparkSession.builder.master("local[2]")
             .config("spark.sql.session.timeZone", "UTC")
@@ -113,29 +135,54 @@ class Spark:
         self.session.stop()
 
 
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "sqlshell": Sqlshell,
+    "pool": lambda: Sqlshell(workers=2),
+    "duckdb": DuckDB,
+    "polars": PolarsSQL,
+    "datafusion": DataFusion,
+    "spark": Spark,
+}
+
+
 def available(names: list[str]) -> list[Engine]:
-    """The wanted engines that are installed; the others are named on standard output."""
-    makers: dict[str, Any] = {
-        "sqlshell": Sqlshell,
-        "pool": lambda: Sqlshell(workers=2),
-        "duckdb": DuckDB,
-        "polars": PolarsSQL,
-        "spark": Spark,
-    }
+    """The wanted engines that can be had here; the others are named on standard output."""
     engines = []
     for name in names:
         try:
-            engines.append(makers[name]())
-        except ImportError as e:
-            print(f"({name} left out: {e})")
+            engines.append(ENGINES[name]())
+        except Exception as e:  # noqa: BLE001 - not installed, or without its Java: a peer's own error types
+            print(f"({name} left out: {str(e).splitlines()[0] if str(e) else type(e).__name__})")
     return engines
 
 
-def best_of(run: Any, rounds: int) -> float:
-    """The shortest of some runs, in seconds."""
-    best = float("inf")
-    for _ in range(rounds):
-        start = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - start)
-    return best
+def descendants(pid: int) -> list[int]:
+    """Process ids below `pid`, children before grandchildren (Linux)."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(c) for c in task.read_text().split()]
+        except OSError:  # it ended meanwhile
+            continue
+        for child in children:
+            found += [child, *descendants(child)]
+    return found
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and everything below it; nought where /proc does not tell."""
+    total = 0.0
+    for pid in [os.getpid(), *descendants(os.getpid())]:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def timed(run: Callable[[], object]) -> tuple[float, float]:
+    """Wall and processor seconds of one call."""
+    cpu, start = cpu_seconds(), time.perf_counter()
+    run()
+    return time.perf_counter() - start, cpu_seconds() - cpu
