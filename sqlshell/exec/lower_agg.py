@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sqlshell.errors import InternalError
+from sqlshell.errors import AnalysisError, InternalError
 from sqlshell.expr.expr import AggCall, Cast, Column, Expr, Literal
 from sqlshell.functions import registry
 from sqlshell.types import Float, Fractional
@@ -73,6 +73,17 @@ class AggView:
             return None
         value = pl.select(self.kernel.lower(Cast(arg, to)))[0, 0]
         return value.to_list() if isinstance(value, pl.Series) else value
+
+    def count(self, i: int) -> int:
+        """The value of an argument that must be a whole number from 1."""
+        value = self.literal(i)
+        if not isinstance(value, int) or value < 1:
+            raise AnalysisError(
+                f"argument {i + 1} of {self.call.fn} must be a constant from 1, not {value}",
+                condition="DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+                span=self.call.span,
+            )
+        return value
 
     def solid(self, i: int) -> bool:
         """Whether every group surely has a value of argument i: no NULLs, no FILTER, no empty group."""

@@ -91,7 +91,7 @@ def can_rank(order: tuple[SortKey, ...], calls: Sequence[str]) -> bool:
 
 def ntile(number: pl.Expr, rows: pl.Expr, view: AggView) -> pl.Expr:
     """The bucket of a row number (from 1); the first `rows % buckets` buckets have one row more."""
-    buckets = view.literal(0) if view.call.args else 1
+    buckets = view.count(0) if view.call.args else 1
     at = number - 1
     size, larger = rows // buckets, rows % buckets
     in_larger = at < larger * (size + 1)

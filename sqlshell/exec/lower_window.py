@@ -384,7 +384,7 @@ def _last(view: AggView, lo: pl.Expr, hi: pl.Expr) -> pl.Expr:
 
 
 def _nth(view: AggView, lo: pl.Expr, hi: pl.Expr) -> pl.Expr:
-    n = view.literal(1)
+    n = view.count(1)
     kept = _kept(view)
     if kept is None:
         position = lo + (n - 1)

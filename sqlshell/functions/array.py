@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlshell.functions.array_search import SEARCHES
 from sqlshell.functions.array_sequence import SEQUENCES
-from sqlshell.functions.common import let
+from sqlshell.functions.common import let, unsupported
 from sqlshell.functions.registry import Function
 from sqlshell.types import Array, Field, Fractional, Map, SqlType, Struct
 
@@ -45,8 +45,16 @@ def _array_type(types: Types, args: tuple[Any, ...]) -> SqlType:
     return Array(types[0] if types else VOID, any(a.nullable for a in args))
 
 
-def _named_struct(k: Any, *args: Any) -> Any:
+def _names(k: Any) -> list[str]:
+    """Field names of the struct a call makes; polars has no two fields of one name."""
     names = [f.name for f in k.call.type.fields]
+    if len(set(names)) < len(names):
+        raise unsupported(k, f"a struct with two fields of one name: {', '.join(names)}")
+    return names
+
+
+def _named_struct(k: Any, *args: Any) -> Any:
+    names = _names(k)
     return k.pl.struct([e.alias(n) for n, e in zip(names, args[1::2], strict=True)])
 
 
@@ -56,7 +64,7 @@ def _named_struct_type(types: Types, args: tuple[Any, ...]) -> SqlType:
 
 
 def _struct(k: Any, *args: Any) -> Any:
-    names = [f.name for f in k.call.type.fields]
+    names = _names(k)
     return k.pl.struct([e.alias(n) for n, e in zip(names, args, strict=True)])
 
 
@@ -245,8 +253,6 @@ def _join(k: Any, items: Any, delimiter: Any, *replacement: Any) -> Any:
     if not replacement:
         return items.list.join(delimiter, ignore_nulls=True)
     if not k.is_literal(2):
-        from sqlshell.functions.common import unsupported
-
         raise unsupported(k, "array_join needs a constant replacement for NULLs")
     return items.list.eval(pl.element().fill_null(replacement[0])).list.join(delimiter)
 
