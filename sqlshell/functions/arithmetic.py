@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.functions import decimal_arithmetic, interval_arithmetic
+from sqlshell.functions.common import divisor
 from sqlshell.functions.fallible import integer_can_overflow
 from sqlshell.types import Decimal, Float, Fractional, Integral, Interval, Temporal
 
@@ -107,9 +108,7 @@ def nonzero(k: Any, dividend: Any, divisor: Any, safe: bool, condition: str = "D
 def _divide(k: Any, a: Any, b: Any, safe: bool) -> Any:
     if not k.is_literal(1):
         return k.let([a, b], lambda n, d: n / nonzero(k, n, d, safe))
-    # Polars divides by a constant through its reciprocal, which is off by one bit in half of all cases; a
-    # column of that constant is divided by exactly.
-    return k.let([a], lambda n: n / k.pl.when(n.is_not_null()).then(nonzero(k, n, b, safe)))
+    return k.let([a], lambda n: n / divisor(k, nonzero(k, n, b, safe), n))
 
 
 def _remainder(k: Any, a: Any, b: Any, safe: bool) -> Any:

@@ -62,12 +62,26 @@ def constant(k: Any, i: int, what: str) -> Any:
     return k.literal(i)
 
 
-def spread(k: Any, value: Any, like: Any) -> Any:
-    """`value` (maybe a constant) as a column, NULL where `like` is.
+def together(k: Any, f: Callable[..., Any], subject: Any, *patterns: Any) -> Any:
+    """`let` that spreads a constant subject out where a pattern is none.
 
-    Polars divides doubles by a constant by multiplying with its reciprocal, which is off in the last bit.
+    Some polars functions (splitn, list.join, replace_all) answer wrongly, or not at all, for a constant subject and
+    a column of patterns.
     """
-    return k.pl.when(like.is_not_null()).then(value)
+    pl, args = k.pl, (subject, *patterns)
+    if all(p.meta.is_literal() for p in patterns):
+        return k.let(args, f)
+    names = [f"t{i}" for i in range(len(args))]
+    packed = pl.struct(*[a.alias(n) for a, n in zip(args, names, strict=True)])
+    return packed.struct.with_fields(f(*[pl.field(n) for n in names]).alias("o")).struct.field("o")
+
+
+def divisor(k: Any, value: Any, like: Any) -> Any:
+    """A constant double as a column as long as `like`.
+
+    Polars divides by a constant through its reciprocal, which is off by one bit in half of all cases.
+    """
+    return like.is_not_null().cast(k.pl.Float64) * value
 
 
 def int32(k: Any, e: Any) -> Any:

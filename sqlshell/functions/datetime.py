@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlshell.functions.common import int32, let, refuse, spread
+from sqlshell.functions.common import divisor, int32, let, refuse
 from sqlshell.functions.datetime_extract import ROWS as EXTRACT
 from sqlshell.functions.datetime_format import ROWS as FORMAT
 from sqlshell.functions.datetime_make import ROWS as MAKE
@@ -122,8 +122,8 @@ def _months_between(k: Any, first: Any, second: Any, rounded: Any = None) -> Any
 
         whole = (x.dt.year() - y.dt.year()).cast(pl.Int64) * 12 + x.dt.month().cast(pl.Int64) - y.dt.month()
         seconds = (day(x) - day(y)) * 86400 + second_of_day(x) - second_of_day(y)
-        exact = whole.cast(pl.Float64) + seconds.cast(pl.Float64) / spread(k, pl.lit(31.0 * 86400), x)
-        near = (exact * 1e8 + 0.5).floor() / spread(k, pl.lit(1e8), x)
+        exact = whole.cast(pl.Float64) + seconds.cast(pl.Float64) / divisor(k, pl.lit(31.0 * 86400), x)
+        near = (exact * 1e8 + 0.5).floor() / divisor(k, pl.lit(1e8), x)
         partial = pl.when(round_off).then(near).when(~round_off).then(exact)
         same = (day(x) == day(y)) | (at_end(x) & at_end(y))
         return pl.when(round_off.is_not_null()).then(

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlshell.functions import result_types as rt
 from sqlshell.functions.arithmetic import operator
-from sqlshell.functions.common import failure, let, per_distinct, spread, unsupported
+from sqlshell.functions.common import divisor, failure, let, per_distinct, unsupported
 from sqlshell.functions.math_random import ROWS as RANDOM
 from sqlshell.functions.math_round import ROWS as ROUND
 from sqlshell.functions.registry import Function
@@ -52,7 +52,7 @@ def _log(k: Any, base: Any, x: Any = None) -> Any:
 
 def _log2(k: Any, x: Any) -> Any:
     pl = k.pl
-    return let(k, lambda v: pl.when(v > 0).then(v.log() / spread(k, pl.lit(_LN2), v)), x)
+    return let(k, lambda v: pl.when(v > 0).then(v.log() / divisor(k, pl.lit(_LN2), v)), x)
 
 
 def _expm1(k: Any, x: Any) -> Any:

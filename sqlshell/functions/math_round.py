@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlshell.functions import result_types as rt
-from sqlshell.functions.common import constant, let, spread
+from sqlshell.functions.common import constant, divisor, let
 from sqlshell.functions.registry import Function
 from sqlshell.types import Decimal, Float, Integral, as_decimal
 
@@ -150,18 +150,18 @@ def _nearest_double(k: Any, x: Any, places: int, even: bool) -> Any:
     unit = 10.0 ** abs(places)
 
     def build(v: Any, size: Any, low: Any) -> Any:
-        divisor = spread(k, pl.lit(unit), v)
-        tie = (low + 0.5) / divisor if places >= 0 else (low + 0.5) * unit
+        column = divisor(k, pl.lit(unit), v)
+        tie = (low + 0.5) / column if places >= 0 else (low + 0.5) * unit
         up = size > tie if even else size >= tie
         if even:
             up = up | ((size == tie) & (low % 2 == 1))
         near = low + up.cast(pl.Float64)
-        value = near / divisor if places >= 0 else near * unit
+        value = near / column if places >= 0 else near * unit
         value = pl.when(v < 0).then(-value).otherwise(value) + 0.0
         return pl.when(v.is_finite() & (low < 2.0**52)).then(value).otherwise(v)
 
     size = x.abs()
-    low = (size * unit if places >= 0 else size / spread(k, pl.lit(unit), x)).floor()
+    low = (size * unit if places >= 0 else size / divisor(k, pl.lit(unit), x)).floor()
     return k.let([x, size, low], build)
 
 

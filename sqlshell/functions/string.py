@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlshell.functions.common import all_set, int32, let, per_distinct, spread
+from sqlshell.functions.common import all_set, int32, let, per_distinct, together
 from sqlshell.functions.registry import Function
 from sqlshell.functions.string_encoding import ROWS as ENCODING
 from sqlshell.functions.string_format import ROWS as FORMAT
@@ -147,22 +147,27 @@ def _pad(side: str) -> Any:
 def _replace(k: Any, s: Any, search: Any, by: Any = None) -> Any:
     pl = k.pl
     by = pl.lit("") if by is None else by
-    if k.is_literal(1) and k.literal(1) is not None:
-        if len(k.call.args) == 3 and k.literal(2) is None:
-            s = spread(k, s, by)
-        return s if k.literal(1) == "" else s.str.replace_all(search, by.fill_null(""), literal=True)
-    return let(
-        k,
-        lambda a, b, c: (
-            pl.when((b != "") | c.is_null())
-            .then(spread(k, a, c).str.split(b).list.join(c))
-            .when(b == "")
-            .then(a)
-        ),
-        s,
-        search,
-        by,
-    )
+    constant = len(k.call.args) < 3 or k.is_literal(2)
+    if (constant and len(k.call.args) == 3 and k.literal(2) is None) or (
+        k.is_literal(1) and k.literal(1) is None
+    ):
+        return pl.lit(None, dtype=pl.String)
+    if not k.is_literal(1):
+        return together(k, lambda a, b, c: _replace_by_split(pl, a, b, c), s, search, by)
+    wanted: str = k.literal(1)
+    if constant:
+        return s.str.replace_all(wanted, by, literal=True) if wanted else s
+
+    def build(a: Any, c: Any) -> Any:
+        whole = a.str.replace_all(wanted, c.fill_null(""), literal=True) if wanted else a
+        return pl.when(c.is_not_null()).then(whole)
+
+    return together(k, build, s, by)
+
+
+def _replace_by_split(pl: Any, s: Any, search: Any, by: Any) -> Any:
+    replaced = s.str.split(search).list.join(by)
+    return pl.when((search != "") | by.is_null()).then(replaced).when(search == "").then(s)
 
 
 def _translated(s: str, old: str, new: str) -> str:
@@ -223,10 +228,8 @@ def _concat_ws(k: Any, sep: Any, *args: Any) -> Any:
         pl.when(t.is_not_null()).then(t).otherwise(empty) if is_list else t
         for t, is_list in zip(texts, lists, strict=True)
     ]
-    # Polars loses rows where it joins a constant list by a column.
-    return let(
-        k, lambda whole, s: spread(k, whole, s).list.join(s), pl.concat_list(parts).list.drop_nulls(), sep
-    )
+    whole = pl.concat_list(parts).list.drop_nulls()
+    return together(k, lambda w, s: pl.when(s.is_not_null()).then(w.list.join(s)), whole, sep)
 
 
 def _ascii(k: Any, s: Any) -> Any:

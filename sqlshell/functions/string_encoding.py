@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote_plus, unquote_to_bytes
 
-from sqlshell.functions.common import failure, let, per_distinct, spread
+from sqlshell.functions.common import failure, let, per_distinct, together
 from sqlshell.functions.registry import Function
 from sqlshell.functions.result_types import common_type
 from sqlshell.types import Binary, Integral, SqlType, String
@@ -226,8 +226,11 @@ def _parse_url(safe: bool) -> Any:
 def _value_of(k: Any, query: Any, key: Any) -> Any:
     """What follows the first `key=` that starts a pair, up to the next `&`."""
     pl = k.pl
-    after = spread(k, pl.lit("&") + query, key).str.splitn(pl.lit("&") + key + "=", 2).struct.field("field_1")
-    return after.str.splitn("&", 2).struct.field("field_0")
+
+    def after(padded: Any, name: Any) -> Any:
+        return padded.str.splitn(pl.lit("&") + name + "=", 2).struct.field("field_1")
+
+    return together(k, after, pl.lit("&") + query, key).str.splitn("&", 2).struct.field("field_0")
 
 
 # fmt: off

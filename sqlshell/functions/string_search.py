@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlshell.functions.common import all_set, let, per_distinct, spread
+from sqlshell.functions.common import all_set, let, per_distinct, together
 from sqlshell.functions.registry import Function
 from sqlshell.types import Binary
 
@@ -16,8 +16,7 @@ def _bytes(k: Any, i: int = 0) -> bool:
 def _position(k: Any, s: Any, sub: Any) -> Any:
     """1-based character index of the first `sub`, 0 when there is none, 1 for the empty text."""
     pl = k.pl
-    # Polars loses rows where it splits a constant by a column.
-    before = spread(k, s, sub).str.splitn(sub, 2).struct.field("field_0").str.len_chars().cast(pl.Int32)
+    before = s.str.splitn(sub, 2).struct.field("field_0").str.len_chars().cast(pl.Int32)
     found = s.str.contains(sub, literal=True)
     return (
         pl.when(sub == "")
@@ -30,7 +29,7 @@ def _position(k: Any, s: Any, sub: Any) -> Any:
 
 
 def _instr(k: Any, s: Any, sub: Any) -> Any:
-    return let(k, lambda a, b: _position(k, a, b), s, sub)
+    return together(k, lambda a, b: _position(k, a, b), s, sub)
 
 
 def _locate(k: Any, sub: Any, s: Any, start: Any = None) -> Any:
@@ -38,7 +37,7 @@ def _locate(k: Any, sub: Any, s: Any, start: Any = None) -> Any:
     if start is None:
         return _instr(k, s, sub)
 
-    def build(sub: Any, s: Any, start: Any) -> Any:
+    def build(s: Any, sub: Any, start: Any) -> Any:
         at = start.cast(pl.Int64)
         within = _position(k, s.str.slice(at.clip(1) - 1), sub)
         zero = pl.lit(0, pl.Int32)
@@ -56,7 +55,7 @@ def _locate(k: Any, sub: Any, s: Any, start: Any = None) -> Any:
             .otherwise(within + (at - 1).cast(pl.Int32, strict=False))
         )
 
-    return let(k, build, sub, s, start)
+    return together(k, build, s, sub, start)
 
 
 def _split_part(k: Any, s: Any, delimiter: Any, n: Any) -> Any:
@@ -93,7 +92,7 @@ def _substring_index(k: Any, s: Any, delimiter: Any, count: Any) -> Any:
             pl.when((n == 0) | (delimiter == "")).then(pl.lit("")).otherwise(kept.list.join(delimiter))
         )
 
-    return let(k, build, s, delimiter, count)
+    return together(k, build, s, delimiter, count)
 
 
 def _distance(a: str, b: str, limit: int = -1) -> int:
@@ -140,15 +139,15 @@ def _soundex(k: Any, s: Any) -> Any:
 def _find_in_set(k: Any, word: Any, words: Any) -> Any:
     pl = k.pl
 
-    def build(word: Any, words: Any) -> Any:
+    def build(words: Any, word: Any) -> Any:
         listed, wanted = pl.lit(",") + words + ",", pl.lit(",") + word + ","
         found = listed.str.contains(wanted, literal=True) & ~word.str.contains(",", literal=True)
-        before = spread(k, listed, wanted).str.splitn(wanted, 2).struct.field("field_0")
+        before = listed.str.splitn(wanted, 2).struct.field("field_0")
         place = before.str.count_matches(",", literal=True).cast(pl.Int32) + 1
         hit = pl.when(found).then(place).otherwise(pl.lit(0, pl.Int32))
         return pl.when(all_set(k, [word, words])).then(hit)
 
-    return let(k, build, word, words)
+    return together(k, build, words, word)
 
 
 def _elt(k: Any, n: Any, *values: Any) -> Any:

@@ -70,6 +70,7 @@ def _run(frame: pl.DataFrame, e: Expr) -> pl.Series:
     )
 
 
+ONE_VALUE: dict[int, pl.Series] = {}
 ONE_ROW = pl.DataFrame({"z": [0]})
 
 
@@ -95,9 +96,35 @@ def _columns(call: Call, which: set[int]) -> tuple[Call, pl.DataFrame] | None:
         if value.dtype == pl.Null:
             return None
         gap = pl.Series([None, None], dtype=value.dtype)
+        ONE_VALUE[i] = value
         data[f"c{i}"] = pl.concat([value, gap, value])
         args[i] = Column(i, "x", args[i].type, True)
     return replace(call, args=tuple(args)), pl.DataFrame(data)
+
+
+def _other(value: pl.Series) -> pl.Series:
+    """Another value of the same type."""
+    if value.dtype == pl.String:
+        return value.str.reverse() + "b"
+    if value.dtype.is_numeric():
+        return value.to_frame("v").select(pl.col("v") + pl.lit(1, dtype=value.dtype))["v"]
+    return value
+
+
+def _check_rows_apart(call: Call, which: set[int]) -> None:
+    """Rows of a batch get what each would get alone, whatever the others hold."""
+    data: dict[str, pl.Series] = {"z": pl.Series(range(5))}
+    for i in which:
+        value = ONE_VALUE[i]
+        gap = pl.Series([None], dtype=value.dtype)
+        data[f"c{i}"] = pl.concat([value, _other(value), gap, value, _other(_other(value))])
+    frame = pl.DataFrame(data)
+    try:
+        alone = [_run(frame[i : i + 1], call).to_list()[0] for i in range(5)]
+    except (pl.exceptions.PolarsError, ValueError, NotSupportedError):
+        return
+    got = _run(frame, call).to_list()
+    assert all(_equal(a, b) for a, b in zip(got, alone, strict=True)), (which, got, alone)
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -133,6 +160,7 @@ def test_columns_give_what_constants_give(shared_session: Session, case: str) ->
         assert _equal(values[3], expected), which
         if row.strict:
             assert values[1] is None, which
+        _check_rows_apart(over_columns[0], which)
         absent = tuple(Literal(None, a.type) if i in which else a for i, a in enumerate(call.args))
         assert _equal(_run(ONE_ROW, replace(call, args=absent)).to_list()[0], values[1]), which
 
