@@ -6,12 +6,12 @@ repairs in silence. Each check names the clause and raises Spark's syntax error 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot.tokenizer_core import TokenType
 
 from sqlshell.errors import ParseError
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

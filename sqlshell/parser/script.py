@@ -7,8 +7,9 @@ compound blocks (`BEGIN ... END`, whose inner semicolons end nothing).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,9 @@ Names are tuples of parts as written, without quotes. `ast` fields hold sqlglot 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from sqlglot import exp

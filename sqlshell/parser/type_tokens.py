@@ -25,7 +25,6 @@ _PARAMETERS: dict[str, tuple[int, int]] = {
     ),
     **dict.fromkeys(("DECIMAL", "DEC", "NUMERIC"), (0, 2)),
     **dict.fromkeys(("CHAR", "CHARACTER", "VARCHAR"), (1, 1)),
-    "TIME": (0, 1),
 }
 """How many numbers a type takes in parentheses: at least, at most."""
 _NESTED = {"ARRAY": 1, "MAP": 2}

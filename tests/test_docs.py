@@ -1,0 +1,68 @@
+"""Every example in README and docs runs: Python blocks as they stand, `sqlshell -c` lines through the command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(where, code) of every fenced block in a language."""
+    found = []
+    for page in PAGES:
+        for n, match in enumerate(re.finditer(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)):
+            found.append((f"{page.name}-{n}", match.group(1)))
+    return found
+
+
+def commands() -> list[tuple[str, str]]:
+    """(where, line) of every `sqlshell -c "..."` example."""
+    lines = [(where, line) for where, code in blocks("") for line in code.splitlines()]
+    return [(where, line) for where, line in lines if line.startswith("sqlshell -c") and "..." not in line]
+
+
+@pytest.mark.parametrize(("where", "code"), blocks("python"))
+def test_python(where: str, code: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("where", "line"), commands())
+def test_command(where: str, line: str) -> None:
+    arguments = shlex.split(line)[1:]
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlshell.shell.cli", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize(("where", "code"), blocks("sql"))
+def test_sql(where: str, code: str, session: object) -> None:
+    for _, result in session.script(code):  # type: ignore[attr-defined]
+        list(result.rows())
+        result.close()
+
+
+def test_pages_name_files_that_exist() -> None:
+    missing = []
+    for page in PAGES:
+        for name in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", page.read_text()):
+            if not (ROOT / name).exists() and not (ROOT / "sqlshell" / name).exists():
+                missing.append(f"{page.name}: {name}")
+    assert not missing
