@@ -11,7 +11,6 @@ columns      once: pruning leaves projections that merge; limits meet their sort
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlshell.optimizer.rules.decorrelate_subqueries import DecorrelateSubqueries
@@ -31,6 +30,7 @@ from sqlshell.optimizer.rules.reduce_grouped_input import ReduceGroupedInput
 from sqlshell.optimizer.rules.reorder_joins import ReorderJoins
 from sqlshell.optimizer.rules.reuse_common_subplans import ReuseCommonSubplans
 from sqlshell.optimizer.rules.simplify_booleans import SimplifyBooleans
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from sqlshell.optimizer.rule import Rule

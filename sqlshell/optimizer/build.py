@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlshell.expr.expr import TRUE, Column, Expr, conjoin, conjuncts, substitute
 from sqlshell.optimizer.properties import refs_of
 from sqlshell.plan.logical import Filter, Named, Plan, Project, passthrough
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import Column, SubqueryExpr
@@ -21,6 +20,7 @@ from sqlshell.plan.logical import (
     Values,
     fresh_column,
 )
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import Call, Column, Expr, In, Literal
 from sqlshell.optimizer.properties import refs
+from sqlshell.records import dataclass, replace
 from sqlshell.types import (
     Array,
     Binary,

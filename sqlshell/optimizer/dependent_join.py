@@ -16,7 +16,6 @@ Always applicable; the cheap way (`pull_up.py`) is tried first since D costs a d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import NotSupportedError
@@ -58,6 +57,7 @@ from sqlshell.plan.logical import (
     named,
     passthrough,
 )
+from sqlshell.records import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

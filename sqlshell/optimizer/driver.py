@@ -6,13 +6,13 @@ Checks are incremental: a subtree that was checked once carries the fact, and no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InternalError
 from sqlshell.optimizer.batches import BATCHES, Batch
 from sqlshell.optimizer.properties import has_subquery, refs
 from sqlshell.plan.logical import Apply, Join, Shared
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

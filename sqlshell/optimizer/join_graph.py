@@ -5,13 +5,13 @@ Columns required equal form classes (a = b and b = c also connect a with c). A s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlshell.expr.expr import Column, Expr
 from sqlshell.optimizer import stats
 from sqlshell.optimizer.properties import equal, is_deterministic, is_movable, refs, split_equality
 from sqlshell.optimizer.selectivity import match_values
+from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from sqlshell.optimizer.column_stats import ColumnEstimate

@@ -8,10 +8,10 @@ what is wanted of its value down to what is wanted of columns. Unknown functions
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import AggCall, Call, Column, GetField, Lambda, LambdaVar
+from sqlshell.records import dataclass, field
 from sqlshell.types import Array, Boolean, Date, Float, Integral, Map, SqlType, Struct
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ fit raises CannotPull, and the general dependent join takes over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlshell.expr.expr import (
@@ -46,6 +45,7 @@ from sqlshell.plan.logical import (
     Window,
     named,
 )
+from sqlshell.records import dataclass, field, replace
 from sqlshell.types import BOOLEAN, INT
 
 if TYPE_CHECKING:

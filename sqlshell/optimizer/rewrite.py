@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.tree import map_tuple
 from sqlshell.plan.logical import Plan, Values
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

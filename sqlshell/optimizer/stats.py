@@ -6,7 +6,6 @@ independent. Cached on the nodes; nothing here looks at data. `estimate(plan)` i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +39,7 @@ from sqlshell.plan.logical import (
     Values,
     Window,
 )
+from sqlshell.records import dataclass, replace
 from sqlshell.types import Boolean
 
 if TYPE_CHECKING:

@@ -12,8 +12,6 @@ then assume that no column is free.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlshell.errors import InternalError
 from sqlshell.expr.expr import (
     TRUE,
@@ -50,6 +48,7 @@ from sqlshell.plan.logical import (
     named,
     passthrough,
 )
+from sqlshell.records import replace
 from sqlshell.types import BIGINT, BOOLEAN
 
 
@@ -123,7 +122,8 @@ def _whether_any(node: Apply) -> Plan:
     if not isinstance(right, Limit):
         right = Limit(right, 1)
     if node.kind == "semi":
-        return keep(Join(node.left, keep(right, ()), "cross"), node.output)
+        found = Project(right, (named("found", TRUE),))
+        return keep(Join(node.left, found, "cross"), node.output)
     counted = named("n", AggCall("count", (Literal(1, BIGINT),), BIGINT, nullable=False))
     one = Aggregate(right, (), (counted,))
     op = "=" if node.kind == "anti" else ">"
@@ -131,7 +131,7 @@ def _whether_any(node: Apply) -> Plan:
     if node.mark is not None:
         marked = Project(one, (Named(node.mark, test),))
         return keep(Join(node.left, marked, "cross"), node.output)
-    return keep(Join(node.left, keep(Filter(one, test), ()), "cross"), node.output)
+    return keep(Join(node.left, Filter(one, test), "cross"), node.output)
 
 
 def is_one_row(plan: Plan) -> bool:

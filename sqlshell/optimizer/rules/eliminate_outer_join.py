@@ -11,8 +11,6 @@ predicates above the join and moves them once it is inner.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlshell.expr.expr import Expr, conjuncts, substitute
 from sqlshell.optimizer.properties import refs, rejects_null
 from sqlshell.optimizer.rule import OptimizerContext, Rule
@@ -27,6 +25,7 @@ from sqlshell.plan.logical import (
     Union,
     Window,
 )
+from sqlshell.records import replace
 
 _OUTER = frozenset({"left", "right", "full", "single"})
 

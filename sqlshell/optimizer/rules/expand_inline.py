@@ -8,11 +8,10 @@ Runs before the columns batch.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlshell.expr.expr import Column, GetField
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.plan.logical import Generate, Named, Plan, Project, fresh_id, passthrough
+from sqlshell.records import replace
 from sqlshell.types import Array, Struct
 
 

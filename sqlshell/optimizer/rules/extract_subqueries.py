@@ -13,7 +13,6 @@ anti join to be seen. Fails closed on subqueries in the condition of an outer jo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlshell.errors import NotSupportedError
@@ -52,6 +51,7 @@ from sqlshell.plan.logical import (
     as_nullable,
     fresh_column,
 )
+from sqlshell.records import dataclass, replace
 from sqlshell.types import BOOLEAN
 
 

@@ -11,8 +11,6 @@ stand. Runs with PushDownFilter, which carries the new filters on.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlshell.expr.expr import Column, Expr, Or, conjoin, conjuncts, disjoin, substitute
 from sqlshell.optimizer.build import filtered
 from sqlshell.optimizer.properties import is_movable, refs, split_equality
@@ -31,6 +29,7 @@ from sqlshell.plan.logical import (
     TopN,
     Window,
 )
+from sqlshell.records import replace
 
 _BOTH_WAYS = frozenset({"inner", "semi"})
 _TO_RIGHT = frozenset({"inner", "semi", "left", "anti", "mark", "single"})

@@ -11,10 +11,10 @@ decide together what it must give.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlshell.optimizer.build import keep
+from sqlshell.optimizer.column_stats import width
 from sqlshell.optimizer.properties import refs, refs_of
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.optimizer.stats import as_before
@@ -36,9 +36,12 @@ from sqlshell.plan.logical import (
     Values,
     Window,
 )
+from sqlshell.records import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from sqlshell.expr.expr import Column
 
     Ids = frozenset[int]
 
@@ -106,7 +109,9 @@ class _Pruner:
         return result
 
     def _narrowed(self, child: Plan, need: Ids) -> Plan:
-        """The pruned child without columns that only it needed."""
+        """The pruned child without columns that only it needed, but with one: rows that travel need a body."""
+        if not need & child.output_ids and child.output:
+            need = frozenset((_cheapest(child.output).id,))
         new = self.prune(child, need & child.output_ids)
         extra = new.output_ids - need
         return keep(new, [c for c in new.output if c.id not in extra]) if extra else new
@@ -157,6 +162,8 @@ class _Pruner:
         self.shared.setdefault(node.key, node)
         wanted = self.wanted.setdefault(node.key, set())
         wanted.update(i for i, c in enumerate(node.columns) if c.id in need)
+        if not wanted and node.columns:
+            wanted.add(node.columns.index(_cheapest(node.columns)))
         return node
 
     def with_shared(self, plan: Plan) -> Plan:
@@ -188,6 +195,10 @@ class _Pruner:
 def _those(items: tuple, need: Ids) -> tuple:  # type: ignore[type-arg]
     kept = tuple(i for i in items if i.column.id in need)
     return items if len(kept) == len(items) else kept
+
+
+def _cheapest(columns: tuple[Column, ...]) -> Column:
+    return min(columns, key=lambda c: width(c.type))
 
 
 def _scan(node: Scan, need: Ids) -> Scan:

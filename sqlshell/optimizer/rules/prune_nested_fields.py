@@ -14,8 +14,6 @@ Types do not change: absent leaves are simply not there in the frames. Only Parq
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlshell.optimizer.leaf_paths import (
     ELEMENT,
     ENTRY,
@@ -30,6 +28,7 @@ from sqlshell.optimizer.leaf_paths import (
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.optimizer.stats import as_before
 from sqlshell.plan.logical import Filter, Generate, Join, Limit, Plan, Project, Scan, Sort, TopN, Window
+from sqlshell.records import replace
 from sqlshell.storage.source import Source
 from sqlshell.types import Map
 

@@ -15,8 +15,6 @@ Runs to a fixed point with EliminateOuterJoin and InferJoinFilters, which it fee
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlshell.expr.expr import Column, Expr, WindowCall, conjoin, conjuncts, substitute
 from sqlshell.optimizer.build import filtered
 from sqlshell.optimizer.properties import is_deterministic, is_movable, refs, split_equality
@@ -34,6 +32,7 @@ from sqlshell.plan.logical import (
     Union,
     Window,
 )
+from sqlshell.records import replace
 
 _BOTH_SIDES = frozenset({"inner", "cross"})
 
@@ -230,8 +229,17 @@ def _splits(part: Expr, left: frozenset[int], right: frozenset[int]) -> bool:
     return bool(refs(part) & left) and bool(refs(part) & right)
 
 
+def _without_repeats(parts: list[Expr]) -> list[Expr]:
+    """`b = a` says what `a = b` said."""
+    out: dict[object, Expr] = {}
+    for part in parts:
+        sides = split_equality(part)
+        out.setdefault(frozenset(sides) if sides is not None else part, part)
+    return list(out.values())
+
+
 def _rebuilt(node: Join, left: Plan, right: Plan, on: list[Expr]) -> Join:
-    unique = list(dict.fromkeys(on))
+    unique = _without_repeats(on)
     kind = node.kind
     if kind in _BOTH_SIDES:
         kind = "inner" if unique else "cross"

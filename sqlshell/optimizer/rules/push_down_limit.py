@@ -13,13 +13,12 @@ Runs after PruneColumns, since a projection may stand between the limit and its 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlshell.expr.expr import Column, Expr, SortKey, substitute
 from sqlshell.optimizer.properties import is_deterministic, refs, refs_of
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.optimizer.stats import as_before
 from sqlshell.plan.logical import Generate, Join, Limit, Plan, Project, Scan, Sort, TopN, Union
+from sqlshell.records import replace
 
 _KEEPS_LEFT = frozenset({"left", "mark", "single"})
 

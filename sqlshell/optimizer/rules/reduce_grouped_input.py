@@ -10,8 +10,6 @@ read again when that is a plain scan, shared otherwise. Right after ReorderJoins
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from sqlshell.expr.expr import Column, Expr, conjoin, conjuncts, substitute
 from sqlshell.optimizer import stats
 from sqlshell.optimizer.build import keep
@@ -21,6 +19,7 @@ from sqlshell.optimizer.properties import equal, is_movable, split_equality
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.optimizer.rules.reorder_joins import reorder
 from sqlshell.plan.logical import Aggregate, Filter, Join, Plan, Project, Scan, Shared, fresh_column, fresh_id
+from sqlshell.records import dataclass, replace
 
 FEWER = 0.2
 """The other side must have fewer rows than this part of the groups."""

@@ -10,8 +10,6 @@ Joins with a hint and outer joins are leaves. Runs once, when filters are where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from sqlshell.expr.expr import Expr, conjoin, conjuncts
 from sqlshell.optimizer import stats
 from sqlshell.optimizer.build import filtered, keep
@@ -32,6 +30,7 @@ from sqlshell.plan.logical import (
     Union,
     Window,
 )
+from sqlshell.records import dataclass, replace
 
 _INNER = frozenset({"inner", "cross"})
 _FILTERING = frozenset({"semi", "anti"})

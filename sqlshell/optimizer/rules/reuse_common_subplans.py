@@ -12,7 +12,7 @@ plan to what all its readers need.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import Column, Expr, Lambda, LambdaVar, conjuncts
