@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.expr.expr import Column, Lambda, LambdaVar
+from sqlshell.functions.fallible import can_fail
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlshell.exec.lower_expr import Kernel
 
@@ -33,8 +34,22 @@ def over_elements(k: Kernel, i: int, lists: Sequence[pl.Expr], params: Any, *, k
         element = pl.element()
         position = pl.int_range(pl.len(), dtype=pl.Int32)
         body = _body(k, fn, params(position, element))
-        return lists[0].list.filter(body) if keep else lists[0].list.eval(body)
+
+        def run(items: pl.Expr) -> pl.Expr:
+            return items.list.filter(body) if keep else items.list.eval(body)
+
+        return _without_hidden(k, lists[0], run, k.dtype(k.type(0))) if can_fail(fn.body) else run(lists[0])
     return _exploded(k, fn, lists, params, keep)
+
+
+def _without_hidden(k: Kernel, items: pl.Expr, run: Callable[[pl.Expr], pl.Expr], dtype: Any) -> pl.Expr:
+    """`run(items)`, sure to see no values that lie hidden below NULL lists: the body must not fail on those."""
+
+    def shown(e: pl.Expr) -> pl.Expr:
+        present = e.is_not_null()
+        return pl.when(present).then(run(pl.when(present).then(e).otherwise(pl.lit([], dtype=dtype))))
+
+    return k.let([items], shown)
 
 
 def is_closed(fn: Lambda) -> bool:

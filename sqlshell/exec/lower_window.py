@@ -7,7 +7,6 @@ ranges [lo, hi) of the sorted rows, and each function is arithmetic on them or a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -116,24 +115,21 @@ def over(e: pl.Expr, keys: list[pl.Expr]) -> pl.Expr:
     return e.over(keys) if keys else e
 
 
-@dataclass
 class _Sorted:
     """The rows in (partition, order) order, with row numbers of partition and peer bounds as columns."""
 
-    k: Kernel
-    lf: pl.LazyFrame
-    partition: tuple[Expr, ...]
-    order: tuple[SortKey, ...]
-    arguments: Arguments = field(init=False)
-    partition_columns: list[pl.Expr] = field(init=False)
-    order_columns: list[pl.Expr] = field(init=False)
-    frames: dict[Frame, tuple[pl.Expr, pl.Expr]] = field(default_factory=dict)
-    frame_columns: list[pl.Expr] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.arguments = Arguments(self.k)
-        self.partition_columns = [self.arguments.column(p) for p in self.partition]
-        self.order_columns = [self.arguments.column(s.expr) for s in self.order]
+    def __init__(
+        self, k: Kernel, lf: pl.LazyFrame, partition: tuple[Expr, ...], order: tuple[SortKey, ...]
+    ) -> None:
+        self.k = k
+        self.lf = lf
+        self.partition = partition
+        self.order = order
+        self.arguments = Arguments(k)
+        self.partition_columns = [self.arguments.column(p) for p in partition]
+        self.order_columns = [self.arguments.column(s.expr) for s in order]
+        self.frames: dict[Frame, tuple[pl.Expr, pl.Expr]] = {}
+        self.frame_columns: list[pl.Expr] = []
 
     def run(self, items: list[Named]) -> pl.LazyFrame:
         """The rows with the calls' columns."""

@@ -126,7 +126,7 @@ def _element_at(k: Any, items: Any, index: Any) -> Any:
         value = k.raise_if(i == 0, "INVALID_INDEX_OF_ZERO", value)
         return k.raise_if(i.cast(pl.Int64).abs() > size, "INVALID_ARRAY_INDEX_IN_ELEMENT_AT", value, i, size)
 
-    return let(k, pick, items, index)
+    return let(k, pick, items, k.masked(index))
 
 
 def _try_element_at(k: Any, items: Any, index: Any) -> Any:
@@ -138,7 +138,7 @@ def _try_element_at(k: Any, items: Any, index: Any) -> Any:
         value = a.list.get(pl.when(i > 0).then(i - 1).otherwise(i), null_on_oob=True)
         return k.raise_if(i == 0, "INVALID_INDEX_OF_ZERO", value)
 
-    return let(k, pick, items, index)
+    return let(k, pick, items, k.masked(index))
 
 
 def map_value(k: Any, entries: Any, key: Any) -> Any:
@@ -195,7 +195,7 @@ def _slice(k: Any, items: Any, start: Any, length: Any) -> Any:
         part = k.raise_if(n < 0, "INVALID_PARAMETER_VALUE.LENGTH", part, n)
         return pl.when(s.is_not_null() & n.is_not_null()).then(part)
 
-    return let(k, cut, items, start.cast(pl.Int64), length.cast(pl.Int64))
+    return let(k, cut, items, k.masked(start.cast(pl.Int64)), k.masked(length.cast(pl.Int64)))
 
 
 def _append(k: Any, items: Any, value: Any) -> Any:
@@ -226,7 +226,7 @@ def _insert(k: Any, items: Any, position: Any, value: Any) -> Any:
         whole = k.raise_if(p == 0, "INVALID_INDEX_OF_ZERO", whole)
         return pl.when(a.is_not_null() & p.is_not_null()).then(whole)
 
-    return let(k, place, items, position.cast(pl.Int64), value)
+    return let(k, place, items, k.masked(position.cast(pl.Int64)), value)
 
 
 def _compact(_: Any, items: Any) -> Any:

@@ -45,7 +45,7 @@ def _integers(k: Any, start: Any, stop: Any, *step: Any) -> Any:
         values = pl.when(b.is_not_null()).then(values)
         return k.raise_if(wrong, "ILLEGAL_SEQUENCE_BOUNDARIES", values, a, b, s)
 
-    a, b = start.cast(pl.Int64), stop.cast(pl.Int64)
+    a, b = k.masked(start.cast(pl.Int64)), k.masked(stop.cast(pl.Int64))
     default = pl.when(a <= b).then(pl.lit(1, dtype=pl.Int64)).otherwise(pl.lit(-1, dtype=pl.Int64))
     return let(k, build, a, b, step[0].cast(pl.Int64) if step else default)
 
@@ -104,7 +104,7 @@ def _moments(k: Any, start: Any, stop: Any) -> Any:
     values = packed.map_batches(run, return_dtype=pl.List(inner), is_elementwise=True)
     if zoned:
         values = values.list.eval(k.from_wall(pl.element()))
-    return let(k, build, start, stop, values)
+    return let(k, build, k.masked(start), stop, values)
 
 
 def _steps(pl: Any, a: Any, b: Any, text: str, dtype: Any) -> Any:

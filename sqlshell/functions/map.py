@@ -25,7 +25,7 @@ def checked(k: Any, entries: Any) -> Any:
         missing = keys.list.agg(pl.element().is_null().any())
         return k.raise_if(missing, "NULL_MAP_KEY", k.raise_if(repeated & ~missing, "DUPLICATED_MAP_KEY", m))
 
-    return let(k, check, entries)
+    return let(k, check, k.masked(entries))
 
 
 def _map(k: Any, *args: Any) -> Any:
@@ -75,7 +75,7 @@ def _from_arrays(k: Any, keys: Any, values: Any) -> Any:
         made = entries_of(k, a, b, k.type(0).element, k.type(1).element)
         return k.raise_if(a.list.len() != b.list.len(), "MAP_FROM_ARRAYS_LENGTH_MISMATCH", made)
 
-    return checked(k, let(k, build, keys, values))
+    return checked(k, let(k, build, k.masked(keys), k.masked(values)))
 
 
 def _from_arrays_type(types: Types, _: Any) -> SqlType:
