@@ -12,7 +12,6 @@ plan to what all its readers need.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import Column, Expr, Lambda, LambdaVar, conjuncts
@@ -39,6 +38,7 @@ from sqlshell.plan.logical import (
     Window,
     fresh_id,
 )
+from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from sqlshell.expr.tree import Node
@@ -198,8 +198,8 @@ def _own_fields(kind: type[Node]) -> tuple[str, ...]:
     """The fields of an expression class that are no children and count for equality."""
     found = _FIELDS.get(kind)
     if found is None:
-        every = fields(kind)  # type: ignore[arg-type]
-        found = tuple(f.name for f in every if f.compare and f.name not in kind.child_fields)
+        every = kind.__dataclass_fields__.items()  # type: ignore[attr-defined]
+        found = tuple(name for name, f in every if f.compare and name not in kind.child_fields)
         _FIELDS[kind] = found
     return found
 
