@@ -1,17 +1,19 @@
-"""Record answer scripts: `python -m tests.record.record_slt [--here] [FILE...]`.
+"""Record answer scripts: `python -m tests.record.record_slt [--here] [--missing] [FILE...]`.
 
 Without --here Spark answers every block that has no `here` flag (needs pyspark 4.3 and Java); with it, sqlshell
-answers the `here` blocks. Scripts run with sample_data as the working directory.
+answers the `here` blocks. Scripts run with sample_data as the working directory. Blocks that the engine cannot
+answer are listed at the end and keep what they had. --missing leaves blocks alone that have an answer.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.answers import canonical
+from tests.support.answers import canonical, sort_key
 from tests.support.slt import SLT, Block, parse, render
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
@@ -38,13 +40,17 @@ class Spark:
         return types, [[canonical(_plain(v)) for v in row] for row in frame.collect()]
 
     def condition(self, sql: str) -> str:
+        from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
 
         try:
             self.query(sql)
         except PySparkException as e:
             return (e.getCondition() or "UNKNOWN").split(".")[0]
-        raise SystemExit(f"Spark accepts: {sql}")
+        except Py4JError as e:  # an exception that PySpark has no class for
+            found = re.search(r"\[([A-Z_]+)[.\]]", str(e))
+            return found[1] if found else "UNKNOWN"
+        raise ValueError("Spark accepts it")
 
     def reset(self) -> None:
         for table in self.spark.catalog.listTables():
@@ -84,47 +90,48 @@ class Ours:
             list(self.session.execute(sql).rows())
         except Error as e:
             return e.condition
-        raise SystemExit(f"sqlshell accepts: {sql}")
+        raise ValueError("sqlshell accepts it")
 
     def reset(self) -> None:
         self.session.views.clear()
 
 
-def record(engine: Spark | Ours, path: Path, here: bool) -> None:
+def record(engine: Spark | Ours, path: Path, here: bool, missing: bool) -> list[str]:
+    """Answer a script's blocks; what went wrong."""
     blocks = parse(path.read_text())
     engine.reset()
+    wrong = []
     for block in blocks:
-        if block.kind == "comment":
+        if block.kind == "comment" or (block.ours != here and block.kind != "statement") or block.ours > here:
             continue
-        if block.kind == "statement":
-            if here or not block.ours:
-                engine.query(block.sql)
-        elif block.ours == here:
+        if missing and (block.schema is not None or block.condition is not None):
+            continue
+        try:
             answer(engine, block)
+        except Exception as e:
+            wrong.append(f"{path.name}:{block.line}: {block.sql}\n    {str(e)[:300]}")
     path.write_text(render(blocks))
     print(path.name, len(blocks), "blocks")
+    return wrong
 
 
 def answer(engine: Spark | Ours, block: Block) -> None:
-    try:
-        if block.kind == "query":
-            block.schema, block.rows = engine.query(block.sql)
-            if "ordered" not in block.flags:
-                from tests.support.answers import sort_key
-
-                block.rows.sort(key=sort_key)
-        else:
-            block.condition = engine.condition(block.sql)
-    except Exception as e:
-        raise SystemExit(f"line {block.line}: {block.sql}\n{e}") from e
+    if block.kind == "error":
+        block.condition = engine.condition(block.sql)
+        return
+    schema, rows = engine.query(block.sql)
+    if block.kind == "query":
+        block.schema, block.rows = schema, rows
+        if "ordered" not in block.flags:
+            block.rows.sort(key=sort_key)
 
 
 if __name__ == "__main__":
-    arguments = [a for a in sys.argv[1:] if a != "--here"]
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
     files = [Path(a).resolve() for a in arguments] or sorted(SLT.glob("*.slt"))
     os.chdir(SAMPLES)
     chosen: Spark | Ours = Ours() if "--here" in sys.argv else Spark()
-    for file in files:
-        record(chosen, file, "--here" in sys.argv)
+    failures = [f for file in files for f in record(chosen, file, "--here" in sys.argv, "--missing" in sys.argv)]
     if isinstance(chosen, Ours):
         chosen.session.close()
+    sys.exit("\n".join(failures) if failures else 0)
