@@ -6,12 +6,12 @@ only after inner joins, so outer kinds with a residual are assembled from an inn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from sqlshell.expr.expr import Call, Column, Expr, columns_of, conjoin, conjuncts
+from sqlshell.records import dataclass, replace
 
 if TYPE_CHECKING:
     from polars._typing import JoinStrategy
@@ -82,12 +82,14 @@ class _Pair:
         plain: list[pl.Expr] = []
         for i, pair in enumerate(self.condition.keys):
             e: Expr = pair[0] if side == 0 else pair[1]
-            name = f"c{e.id}" if isinstance(e, Column) else f"__{tag}{i}"
-            if not isinstance(e, Column):
+            # Polars 2.1 goes wrong (rows lost, an assertion) when one side's key column stands twice in the list.
+            plainly = isinstance(e, Column) and f"c{e.id}" not in keys
+            name = f"c{e.id}" if isinstance(e, Column) and plainly else f"__{tag}{i}"
+            if not plainly:
                 added.append(self.k.lower(e).alias(name))
             keys.append(name)
             if self.nulls_equal and not pair[2]:
-                plain.append(pl.col(name).is_null() if isinstance(e, Column) else self.k.lower(e).is_null())
+                plain.append(self.k.lower(e).is_null())
         if plain:
             # A NULL in a plain key matches nothing: the flags of the two sides then differ.
             flag = pl.any_horizontal(plain).cast(pl.Int8) * (1 if side == 0 else 2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlshell.expr.expr import Column, Expr
 from sqlshell.optimizer import stats
 from sqlshell.optimizer.properties import equal, is_deterministic, is_movable, refs, split_equality
+from sqlshell.optimizer.rules.push_down_filter import push
 from sqlshell.optimizer.selectivity import match_values
 from sqlshell.records import dataclass, field
 
@@ -59,6 +60,7 @@ class JoinGraph:
         """Take the condition's parts in."""
         for part in parts:
             self._add(part)
+        self._equate_inside()
         for members in self.classes:
             everyone = sum(1 << i for i in members)
             for i in members:
@@ -67,6 +69,15 @@ class JoinGraph:
             for i in range(len(self.relations)):
                 if p.mask >> i & 1:
                     self.neighbours[i] |= p.mask & ~(1 << i)
+
+    def _equate_inside(self) -> None:
+        """Columns of one relation that are equal to the same column elsewhere must equal each other."""
+        for members in self.classes:
+            for i, columns in members.items():
+                same: list[Expr] = [equal(columns[0], c) for c in columns[1:]]
+                if same:
+                    self.relations[i] = push(self.relations[i], same)
+                    self.rows[i] = self._sizes[1 << i] = stats.rows(self.relations[i])
 
     def _add(self, part: Expr) -> None:
         sides = split_equality(part)
