@@ -29,6 +29,8 @@ def run_block(session: Session, block: Block) -> str | None:
         if block.kind == "error" and e.condition.split(".")[0] == block.condition:
             return None
         return f"[{e.condition}] {e.message}"
+    except Exception as e:  # a bug of ours, told beside the other failures
+        return f"{type(e).__name__}: {e}"
     if block.kind == "statement":
         return None
     if block.kind == "error":

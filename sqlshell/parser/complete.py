@@ -121,9 +121,14 @@ def _unconditional(tokens: Sequence[Token], i: int) -> bool:
 def _join_end(tokens: Sequence[Token], i: int) -> int | None:
     """Where the right side that starts at `i` ends, or None where a condition follows it."""
     depth = 0
+    in_rows = i < len(tokens) and tokens[i].token_type == T.VALUES
     for at in range(i, len(tokens)):
         kind = tokens[at].token_type
         if depth == 0 and at > i:
+            if kind == T.COMMA and in_rows:
+                continue
+            if kind == T.ALIAS or (_is_plain_word(tokens[at]) and ends_operand(tokens[at - 1])):
+                in_rows = False  # the relation's name: a comma behind it is a cross join
             if kind in (T.ON, T.USING):
                 return None
             if kind in _JOIN_ENDS or (
