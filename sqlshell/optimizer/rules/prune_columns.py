@@ -148,6 +148,8 @@ class _Pruner:
 
     def _union(self, node: Union, need: Ids) -> Plan:
         at = [i for i, c in enumerate(node.columns) if c.id in need]
+        if not at and node.columns:
+            at = [node.columns.index(_cheapest(node.columns))]
         inputs = []
         for branch in node.inputs:
             kept = [branch.output[i] for i in at]
