@@ -66,3 +66,10 @@ def test_pages_name_files_that_exist() -> None:
             if not (ROOT / name).exists() and not (ROOT / "sqlshell" / name).exists():
                 missing.append(f"{page.name}: {name}")
     assert not missing
+
+
+def test_settings_page_lists_every_setting() -> None:
+    from sqlshell.config import DEFINITIONS
+
+    page = (ROOT / "docs" / "settings.md").read_text()
+    assert [d.key for d in DEFINITIONS if f"| `{d.key}` |" not in page or d.doc not in page] == []
