@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
 from sqlshell.parser import statement as st
 from sqlshell.plan.context import ViewDefinition
+from sqlshell.records import replace
 from sqlshell.result import Result, command
 from sqlshell.statement_context import DEFAULT_SCHEMA, StatementContext
 from sqlshell.types import BOOLEAN, STRING, Field

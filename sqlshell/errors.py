@@ -26,9 +26,10 @@ Every SQL error has a stable `condition` (Spark's name where Spark has one), and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
+
+from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

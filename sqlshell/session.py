@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlshell.config import Settings
 from sqlshell.errors import AnalysisError, Error, InterfaceError
 from sqlshell.expr.expr import Literal
 from sqlshell.plan.logical import Limit, Plan, Project, Values
+from sqlshell.records import dataclass
 from sqlshell.result import Result
 from sqlshell.statement_context import StatementContext
 from sqlshell.storage.source import MemorySource

@@ -6,7 +6,7 @@ types compare equal and hash alike. Nullability lives on fields, elements and ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from sqlshell.records import dataclass
 
 MAX_PRECISION = 38
 

@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InterfaceError, QueryTimeout
@@ -18,6 +17,7 @@ from sqlshell.exec import platform
 from sqlshell.exec.cluster.local import LocalCluster
 from sqlshell.exec.exchange import SessionStore
 from sqlshell.exec.memory import MemoryPlan
+from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

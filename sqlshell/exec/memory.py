@@ -8,10 +8,10 @@ into partitions of at most half a slot's share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlshell.exec import platform
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from sqlshell.expr.expr import Column
 from sqlshell.plan.logical import Named, Plan
+from sqlshell.records import dataclass
 
 
 @dataclass(frozen=True)

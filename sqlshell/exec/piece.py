@@ -4,7 +4,6 @@ tasks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from sqlshell.errors import InternalError
@@ -13,6 +12,7 @@ from sqlshell.exec.stage import StageInput
 from sqlshell.expr.expr import AggCall, Column, Expr, WindowCall
 from sqlshell.functions import registry
 from sqlshell.plan.logical import Named, Project, fresh_id, named, passthrough
+from sqlshell.records import dataclass, replace
 
 if TYPE_CHECKING:
     from sqlshell.plan.logical import Plan

@@ -17,7 +17,6 @@ tasks), `hash` (N tasks, equal `keys` together) or `ordered` (N tasks, sorted th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InternalError
@@ -57,6 +56,7 @@ from sqlshell.plan.logical import (
     Window,
     passthrough,
 )
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,6 @@ split stage   after running out of memory: the query is planned again with 4x th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from sqlshell.exec.physical import ExchangeRead, PartialAggregate
 from sqlshell.exec.planner import MAX_PARTITIONS, SENDS_LEFT, SENDS_RIGHT, pool_graph
 from sqlshell.exec.stage import Stage, StageGraph, StageInput, TaskLayout
 from sqlshell.plan.logical import Expand, Filter, Generate, Join, Plan, Project
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

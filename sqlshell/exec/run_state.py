@@ -4,8 +4,9 @@ see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

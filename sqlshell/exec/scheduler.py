@@ -13,13 +13,13 @@ with a fake cluster. What each kind of failure costs:
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlshell.errors import Error, InternalError, OutOfMemoryError, QueryCancelled, WorkerLostError
 from sqlshell.exec.cluster.base import CancelQuery, Chunk, Done, Started
 from sqlshell.exec.run_state import QueryEvent, StageState, TaskState, range_bounds
 from sqlshell.exec.task import FailureKind, Fragment, OutputSpec, TaskInput, TaskSpec
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

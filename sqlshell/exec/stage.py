@@ -11,8 +11,9 @@ rows as its `output` says, and a reader takes them by `mode`:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from sqlshell.records import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

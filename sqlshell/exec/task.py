@@ -6,9 +6,10 @@ TaskSpec carries only what differs between the tasks of a stage. Failure kinds s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,6 @@ import pickle
 import signal
 import sys
 import time
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -37,6 +36,7 @@ from sqlshell.errors import (
 from sqlshell.exec import exchange
 from sqlshell.exec.platform import hold_lifeline
 from sqlshell.exec.task import Failure, FailureKind, Fragment, TaskResult, TaskSpec
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

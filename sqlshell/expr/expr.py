@@ -7,10 +7,10 @@ no node of its own: it is a Column whose id the subquery's own plan does not pro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlshell.expr.tree import Node
+from sqlshell.records import dataclass, field
 from sqlshell.types import BIGINT, BOOLEAN, SqlType
 
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ def substitute(e: Any, mapping: dict[int, Expr]) -> Any:
         if isinstance(n, SubqueryExpr):
             plan = n.plan.substitute_free(mapping)
             if plan is not n.plan:
-                from dataclasses import replace
+                from sqlshell.records import replace
 
                 return replace(n, plan=plan)  # type: ignore[type-var]
         return n

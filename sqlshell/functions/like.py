@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from sqlshell.errors import AnalysisError
 from sqlshell.functions.common import constant, failure, per_distinct
+from sqlshell.records import dataclass
 
 ANY, ONE = object(), object()
 

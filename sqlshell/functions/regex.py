@@ -8,10 +8,11 @@ pattern is rewritten. What Rust has not (look-around, back references, atomic gr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

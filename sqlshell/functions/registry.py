@@ -26,11 +26,11 @@ Layers: this module and its tables import no polars; everything they need hangs 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InternalError
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,9 @@ of each lambda, and (once lambda bodies are known) the return type.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from sqlshell.functions import result_types as rt
 from sqlshell.functions.signature_text import Alternative, Pattern, build, parse_signature
+from sqlshell.records import dataclass, field
 from sqlshell.types import (
     BIGINT,
     DOUBLE,

@@ -6,11 +6,11 @@ Classes: `any` (taken as it is), `num`, `integral`, `frac`, `decimal`, `interval
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from re import compile as regex
 
 from sqlshell.errors import InternalError
+from sqlshell.records import dataclass
 from sqlshell.types import (
     BIGINT,
     BINARY,

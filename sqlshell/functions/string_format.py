@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context
 from decimal import Decimal as Number
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.errors import AnalysisError
 from sqlshell.functions.common import constant, failure, per_distinct, refuse, unsupported
 from sqlshell.functions.registry import Function
+from sqlshell.records import dataclass
 from sqlshell.types import (
     Array,
     Boolean,

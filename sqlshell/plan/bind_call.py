@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from sqlshell.functions import registry
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import UnboundLambda, make_aggregate, make_call, make_generator
 from sqlshell.plan.logical import fresh_id
+from sqlshell.records import replace
 from sqlshell.types import BIGINT, DATE, INT, STRING, TIMESTAMP, TIMESTAMP_NTZ, TINYINT
 
 if TYPE_CHECKING:

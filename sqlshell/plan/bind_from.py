@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -28,6 +27,7 @@ from sqlshell.plan.logical import (
     passthrough,
 )
 from sqlshell.plan.scope import Entry, Scope
+from sqlshell.records import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,6 @@ for aggregate columns; a column of FROM that is left is MISSING_AGGREGATION.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +40,7 @@ from sqlshell.plan.logical import (
     fresh_id,
     passthrough,
 )
+from sqlshell.records import dataclass, field, replace
 from sqlshell.types import BIGINT, INT, STRING, TINYINT, Map
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ then the plan is built bottom up, and each expression is rewritten into what the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -24,6 +23,7 @@ from sqlshell.plan.logical import Aggregate, Filter, Generate, Named, Plan, Proj
 from sqlshell.plan.naming import output_name, shown_by
 from sqlshell.plan.renew import is_deterministic
 from sqlshell.plan.scope import ambiguous, get_field
+from sqlshell.records import replace
 from sqlshell.types import STRING, VOID, Struct
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlglot import exp
@@ -28,6 +27,7 @@ from sqlshell.plan.logical import (
 )
 from sqlshell.plan.renew import renew
 from sqlshell.plan.scope import Scope
+from sqlshell.records import replace
 from sqlshell.storage.source import FORMATS
 from sqlshell.types import BIGINT, DOUBLE, Integral
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError
@@ -12,6 +11,7 @@ from sqlshell.plan import bind_call
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.coerce import cast_to
 from sqlshell.plan.logical import Named, Plan, Window, fresh_column
+from sqlshell.records import dataclass, replace
 from sqlshell.types import Date, DayTimeInterval, Integral, Interval, Numeric, Temporal
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -16,6 +15,7 @@ from sqlshell.plan.coerce import can_cast
 from sqlshell.plan.context import BoundQuery
 from sqlshell.plan.logical import RecursiveCte, RecursiveRef, fresh_id
 from sqlshell.plan.renew import is_repeatable
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from sqlshell.plan.bind import Binder

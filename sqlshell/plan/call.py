@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from sqlshell.errors import AnalysisError, did_you_mean
@@ -13,6 +12,7 @@ from sqlshell.plan.call_operators import make_operator
 from sqlshell.plan.call_special import SPECIAL, as_condition, make_case
 from sqlshell.plan.coerce import can_implicitly_cast, cast_explicitly, coerce_all, coerce_to, is_orderable
 from sqlshell.plan.logical import fresh_id
+from sqlshell.records import dataclass
 from sqlshell.types import INT, STRING, VOID, Array, Decimal, Field, Map, SqlType, Struct
 from sqlshell.types_ddl import SIMPLE
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import replace
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from sqlshell.functions.result_types import (
     same_type,
     tightest_common_type,
 )
+from sqlshell.records import replace
 from sqlshell.types import (
     DATE,
     Array,

@@ -6,8 +6,9 @@ processes or sqlglot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,6 @@ an `Apply` or inside a subquery expression, until decorrelation has run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -29,6 +28,7 @@ from sqlshell.expr.expr import (
     substitute,
 )
 from sqlshell.expr.tree import Node, map_tuple
+from sqlshell.records import dataclass, field, replace
 from sqlshell.types import BOOLEAN
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import AggCall, Call, Column, SubqueryExpr
 from sqlshell.functions import registry
 from sqlshell.plan.logical import Apply, Join, Named, Plan, Values, fresh_id
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

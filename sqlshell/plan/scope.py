@@ -6,7 +6,6 @@ shorter ones, at last `a` as a column whose field is `b`. What stands after the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import Column, Expr, GetField, Literal
 from sqlshell.plan.bind_util import unresolved_column
 from sqlshell.plan.call import make_call
+from sqlshell.records import dataclass, field
 from sqlshell.types import STRING, Array, Map, SqlType, Struct
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlshell.errors import AnalysisError
+from sqlshell.records import replace
 from sqlshell.storage.inference import fits, infer
 from sqlshell.storage.text_open import open_text
 from sqlshell.types import STRING, Field, String, Struct

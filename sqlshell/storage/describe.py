@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlshell.errors import AnalysisError, CorruptInputError, NotSupportedError, did_you_mean
+from sqlshell.records import replace
 from sqlshell.storage import uri as uris
 from sqlshell.storage.source import FORMATS, FileInfo, Source
 from sqlshell.types import BIGINT, BINARY, DATE, DOUBLE, INT, STRING, TIMESTAMP, Field, SqlType, Struct

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, CorruptInputError
+from sqlshell.records import replace
 from sqlshell.storage.text_open import open_text
 from sqlshell.types import (
     BIGINT,

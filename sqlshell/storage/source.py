@@ -5,8 +5,9 @@ A Source is small and picklable: file lists travel with the plan, file contents 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from sqlshell.types import Struct

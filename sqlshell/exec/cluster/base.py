@@ -6,8 +6,9 @@ order, from any thread: started, then chunks, then done exactly once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
