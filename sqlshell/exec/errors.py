@@ -23,7 +23,7 @@ from sqlshell.errors import (
     QueryCancelled,
     SourceNotFound,
 )
-from sqlshell.exec.text_values import BEYOND_DECIMAL
+from sqlshell.text_values import BEYOND_DECIMAL
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span

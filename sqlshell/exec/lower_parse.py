@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.errors import NotSupportedError
-from sqlshell.exec import text_values as tv
+from sqlshell import text_values as tv
 from sqlshell.exec.lower_types import WALL_MICROS, dtype
 from sqlshell.types import (
     Binary,

@@ -1,5 +1,6 @@
 """Third step of the token pass: what Spark lets people leave out is put in.
 
+- `INTERVAL 1 DAY 2 HOURS` becomes `INTERVAL '1 DAY 2 HOURS'`.
 - `VALUES ...` and `TABLE t` where a query is expected become `SELECT * FROM ...`.
 - AS in `struct(a b)` and `LATERAL VIEW explode(x) t c`.
 - ON TRUE for a join without a condition, which is what it means in Spark; sqlglot would look ahead for a
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlglot.tokenizer_core import Token
 
+_UNITS = {"YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND"}
 _JOIN_WORDS = {T.LEFT, T.RIGHT, T.FULL, T.INNER, T.OUTER, T.CROSS, T.NATURAL, T.SEMI, T.ANTI}
 _JOIN_ENDS = {
     T.JOIN, *_JOIN_WORDS, T.COMMA, T.WHERE, T.GROUP_BY, T.HAVING, T.QUALIFY, T.WINDOW, T.ORDER_BY,
@@ -40,7 +42,10 @@ def complete(tokens: list[Token]) -> list[Token]:
     out is put in: `struct(a b)`, `LATERAL VIEW explode(x) t c`."""
     out: list[Token] = []
     implied = _implied_as(tokens)
+    done = 0
     for i, token in enumerate(tokens):
+        if i < done:
+            continue
         if i in implied:
             out.append(like(token, T.ALIAS, "AS"))
         if token.token_type in (T.VALUES, T.TABLE) and i + 1 < len(tokens) and _in_query_position(tokens, i):
@@ -53,7 +58,27 @@ def complete(tokens: list[Token]) -> list[Token]:
             out += [like(token, T.L_PAREN, "("), like(token, T.R_PAREN, ")")]
             continue
         out.append(token)
+        if token.token_type == T.INTERVAL:
+            amounts, after = _amounts(tokens, i + 1)
+            if len(amounts) > 1:
+                out.append(like(tokens[i + 1], T.STRING, " ".join(amounts)))
+                done = after
     return _complete_joins(out)
+
+
+def _amounts(tokens: Sequence[Token], i: int) -> tuple[list[str], int]:
+    """The `1 DAY 2 HOURS` that starts at `i`, and where it ends."""
+    found: list[str] = []
+    while True:
+        sign = tokens[i].text if i < len(tokens) and tokens[i].token_type in (T.DASH, T.PLUS) else ""
+        at = i + bool(sign)
+        if at + 1 >= len(tokens) or tokens[at].token_type not in (T.NUMBER, T.STRING):
+            return found, i
+        unit = tokens[at + 1]
+        if not is_word(unit) or upper(unit).removesuffix("S") not in _UNITS:
+            return found, i
+        found.append(f"{sign}{tokens[at].text} {unit.text}")
+        i = at + 2
 
 
 def _is_extract_field(tokens: Sequence[Token], i: int) -> bool:

@@ -38,7 +38,7 @@ Literals
               `meta["typed_literal"]`. Its value is not looked at (INVALID_TYPED_LITERAL is the binder's).
     interval  Interval(this, unit=Var|IntervalSpan|None): `1 DAY`, `'1' DAY`, `'1 day'` all have a string
               Literal and a unit; other values are Neg(Literal) or Paren(E); `'1 day 2 hours'` has no
-              unit; `INTERVAL 1 DAY 2 HOURS` is an Add of Interval nodes.
+              unit; `INTERVAL 1 DAY 2 HOURS` is read as `INTERVAL '1 DAY 2 HOURS'`.
     types     Cast.to is a DataType; `type_ddl(node)` is its Spark DDL text.
 
 Columns

@@ -20,6 +20,7 @@ from sqlshell.plan.call_special import as_condition
 from sqlshell.plan.context import BoundQuery
 from sqlshell.plan.renew import is_deterministic
 from sqlshell.plan.scope import Entry, Scope
+from sqlshell.types import Void
 
 if TYPE_CHECKING:
     from sqlshell.plan.context import BindContext, ViewDefinition
@@ -141,6 +142,8 @@ class Binder:
         """A boolean expression."""
         bound = self.expr(node, site)
         try:
+            if clause == "JOIN ON" and isinstance(bound.type, Void):
+                raise AnalysisError("a join condition is a boolean, not NULL", span=span_of(node))
             return as_condition(bound, clause, span_of(node))
         except AnalysisError as error:
             error.condition = PREDICATE_ERRORS.get(clause, error.condition)

@@ -141,6 +141,10 @@ def _cast(b: Binder, node: Any, site: Site) -> Expr:
     value = b.expr(node.this, site)
     safe = isinstance(node, exp.TryCast)
     if isinstance(value, Literal):
+        if node.meta.get("typed_literal"):
+            known = bind_literal.typed(node.this.this, to, b.zone, span_of(node))
+            if known is not None:
+                return known
         folded = bind_literal.fold_cast(value, to, b.zone)
         if folded is not None:
             return folded

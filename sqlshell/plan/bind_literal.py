@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -169,6 +169,36 @@ def fold_cast(value: Literal, to: SqlType, zone: str) -> Literal | None:
     except (ValueError, KeyError, OverflowError):
         return None
     return None
+
+
+_SPECIAL = ("epoch", "now", "today", "tomorrow", "yesterday")
+
+
+def typed(text: str, to: SqlType, zone: str, span: Span | None) -> Literal | None:
+    """`DATE '2024-3'`, `TIMESTAMP '2024-01-01 10:00+02:00'`; None for types and values left to the engine.
+
+    Raises INVALID_TYPED_LITERAL for a text that is no such value.
+    """
+    from sqlshell import text_values
+
+    if text.strip().lower() in _SPECIAL or not (to == DATE or to == TIMESTAMP or to == TIMESTAMP_NTZ):
+        return None
+    if to == DATE:
+        found = text_values.date_days(text)
+    elif to == TIMESTAMP_NTZ:
+        found = text_values.wall_micros(text)
+    else:
+        found = text_values.timestamp_micros(text, zone)
+    if found is None:
+        raise ParseError(
+            f"'{text}' is not a value of the type {to}", condition="INVALID_TYPED_LITERAL", span=span
+        )
+    try:
+        if to == DATE:
+            return Literal(date(1970, 1, 1) + timedelta(days=found), DATE)
+        return Literal(datetime(1970, 1, 1) + timedelta(microseconds=found), to)
+    except OverflowError:  # years that Python has not
+        return None
 
 
 def _wall_clock(text: str) -> datetime:

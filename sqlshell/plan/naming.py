@@ -7,7 +7,7 @@ and what the AST tells elsewhere. Recorded from Spark by tests/record/record_nam
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from sqlshell.expr.expr import Column, GetField, LambdaVar
 from sqlshell.parser.parse import span_of, split_number, type_ddl
 from sqlshell.plan import naming_literals as literals
 from sqlshell.plan.bind_literal import interval as bind_interval
+from sqlshell.plan.bind_literal import typed
 from sqlshell.plan.naming_calls import SPECIAL_CALLS
 from sqlshell.plan.naming_tables import (
     BARE_CALLS,
@@ -28,7 +29,7 @@ from sqlshell.plan.naming_tables import (
     UPPER_CASE,
     VARIABLE,
 )
-from sqlshell.types import Array, Date, Map, SqlType, String, Struct
+from sqlshell.types import TIMESTAMP, Array, Date, Map, SqlType, String, Struct
 from sqlshell.types_ddl import parse_type
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from sqlshell.expr.expr import Expr
 
 _EXTRACT = re.compile(r"\bextract\s*\(\s*(\w+)\s+from\b", re.IGNORECASE)
-
-_PLUS_INTERVAL = re.compile(r"[+]\s*interval\b", re.IGNORECASE)
 
 _BINARY: dict[type, str] = {
     exp.Add: "+",
@@ -221,8 +220,6 @@ class _Namer:
         """`+` and `-`: dates and intervals have forms of their own."""
         a, b = node.this, node.expression
         op = "+" if isinstance(node, exp.Add) else "-"
-        if op == "+" and isinstance(a, exp.Interval) and isinstance(b, exp.Interval) and self.is_compound():
-            return self.interval_sum(node)
         if (op == "+" and _is_interval(a) and not _is_interval(b)) or (
             op == "+"
             and not _is_date(a)
@@ -239,15 +236,6 @@ class _Namer:
                 return f"date_add({self.name(a)}, {days if op == '+' else f'(- {days})'})"
             return f"{self.name(a)} {op} {shown}"
         return f"({self.name(a)} {op} {self.name(b)})"
-
-    def is_compound(self) -> bool:
-        """INTERVAL 1 DAY 2 HOURS and INTERVAL 1 DAY + INTERVAL 2 HOURS are one AST: ask the text."""
-        return _PLUS_INTERVAL.search(self.text) is None
-
-    def interval_sum(self, node: Any) -> str:
-        left, right = bind_interval(node.this), bind_interval(node.expression)
-        t: Any = type(left.type)
-        return literals.interval(left.value + right.value, t(left.type.start, right.type.end))  # type: ignore[attr-defined]
 
     def on_mul(self, node: Any) -> str:
         a, b = node.this, node.expression
@@ -350,16 +338,14 @@ class _Namer:
     def typed_literal(self, node: Any) -> str:
         value, target = str(node.this.this), parse_type(type_ddl(node.to))
         word = str(target).upper()
-        try:
-            if isinstance(target, Date):
-                return literals.date_text(date(*map(int, value.split("-"))))
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+        found = typed(value, target, self.zone, None)
+        if found is None:
             return f"{word} '{value}'"
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC if self.zone == "UTC" else ZoneInfo(self.zone)).replace(
-                tzinfo=None
-            )
+        if isinstance(target, Date):
+            return literals.date_text(found.value)
+        moment = found.value
+        if target == TIMESTAMP and self.zone != "UTC":
+            moment = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
         return literals.timestamp_text(word, moment)
 
     def on_extract(self, node: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,18 @@ def java_double(value: float) -> str:
     return f"{'-' if sign else ''}{shown[0]}.{shown[1:] or '0'}E{int(exponent) + len(digits) - 1}"
 
 
+def java_float(value: float) -> str:
+    """Java's `Float.toString`: the fewest digits that name the same 32 bits."""
+    bits = struct.pack("f", value)
+    shown = next(t for p in range(1, 10) if struct.pack("f", float(t := f"{value:.{p}g}")) == bits)
+    return java_double(float(shown))
+
+
 def number(digits: str, suffix: str) -> str:
     """A number as written, without its suffix; doubles as Java prints them."""
-    if suffix in {"D", "F"} or ("e" in digits.lower() and suffix != "BD"):
+    if suffix == "F":
+        return java_float(float(digits))
+    if suffix == "D" or ("e" in digits.lower() and suffix != "BD"):
         return java_double(float(digits))
     if "." in digits or "e" in digits.lower():
         return f"{PyDecimal(digits):f}"

@@ -42,7 +42,7 @@ OTHER_CONDITION = {
     "select a from t having nosuch > 1": "UNRESOLVED_COLUMN.WITH_SUGGESTION",
     "select a, b from t union by name select 'x' as b, 1 as a": "UNSUPPORTED_FEATURE",
     "select explode(xs) as x, count(*) from t group by x": "MISSING_AGGREGATION",
-    "select interval 1 month 1 day": "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+    "select interval 1 month 1 day": "INVALID_INTERVAL_FORMAT",
     "select row_number() over (order by a rows between 1 preceding and current row) from t": (
         "WINDOW_FUNCTION_AND_FRAME_MISMATCH"
     ),
