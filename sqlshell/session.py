@@ -281,10 +281,10 @@ class Session:
 
 
 def _fields(bound: BoundQuery, plan: Plan) -> list[Field]:
-    """Names come from the bound query; the optimized plan may know better what can be NULL."""
+    """Names come from the bound query; file statistics may show that there is no NULL, users see the schema."""
     return [
-        Field(name, column.type, column.nullable)
-        for name, column in zip(bound.names, plan.output, strict=True)
+        Field(name, column.type, column.nullable or before.nullable)
+        for name, before, column in zip(bound.names, bound.plan.output, plan.output, strict=True)
     ]
 
 

@@ -28,12 +28,16 @@ class Expr(Node):
 
 @dataclass(frozen=True)
 class Column(Expr):
-    """A column by id, as some plan node below produces it."""
+    """A column by id, as some plan node below produces it.
+
+    `bounds` are the least and greatest value it can have, where file statistics tell (`functions/bounds.py`).
+    """
 
     id: int
     name: str = field(compare=False)
     type: SqlType
     nullable: bool = field(default=True, compare=False)
+    bounds: tuple[int, int] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

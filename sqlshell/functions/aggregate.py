@@ -14,6 +14,7 @@ from typing import Any
 from sqlshell.functions.aggregate_row import aggregate_row, never
 from sqlshell.functions.aggregate_stats import STATISTICS
 from sqlshell.functions.aggregate_values import VALUES
+from sqlshell.functions.bounds import argument_bounds
 from sqlshell.functions.registry import AggState, Function
 from sqlshell.types import (
     BIGINT,
@@ -31,8 +32,8 @@ from sqlshell.types import (
 
 Types = tuple[SqlType, ...]
 
-SAFE_SUM_PRECISION = MAX_PRECISION - 10
-"""Sums of decimals up to this precision need 10^10 rows to leave 38 digits."""
+ENOUGH_ROWS = 10**10
+"""Sums whose values could not overflow over so many rows go unchecked."""
 
 
 # Count
@@ -116,18 +117,31 @@ def _avg_type(types: Types, _: Any = None) -> SqlType:
 
 
 def _sum_update(k: Any, a: Any) -> Any:
-    wide = a.cast(k.dtype(sum_state((k.type(0),))))
-    return _null_if_empty(k, a, _guarded_sum(k, wide))
+    return _null_if_empty(k, a, _guarded_sum(k, a if _is_narrow(k) else a.cast(_state_dtype(k))))
 
 
 def _sum_merge(k: Any, state: Any) -> Any:
     return k.pl.when(state.count() > 0).then(_guarded_sum(k, state))
 
 
+def _state_dtype(k: Any) -> Any:
+    return k.dtype(sum_state((k.type(0),)))
+
+
+def _largest_sum(k: Any) -> int:
+    """The absolute value that the sum of an integer or decimal argument stays below."""
+    return max(map(abs, argument_bounds(k.call.args[0]))) * ENOUGH_ROWS
+
+
+def _is_narrow(k: Any) -> bool:
+    """Whether bigints are so small that 64 bits hold their sum (Int128 takes 2.5x as long)."""
+    return isinstance(k.type(0), BigInt) and _largest_sum(k) < 2**63
+
+
 def _guarded_sum(k: Any, wide: Any) -> Any:
     """The sum; past Int128 the largest value, which `final` reports, instead of a wrapped one."""
-    pl, t = k.pl, k.type(0)
-    if not isinstance(t, Decimal) or t.precision <= SAFE_SUM_PRECISION:
+    pl = k.pl
+    if not isinstance(k.type(0), Decimal) or _largest_sum(k) <= 10**MAX_PRECISION:
         return wide.sum()
     lost = wide.cast(pl.Float64).sum().abs() >= 1.6e38
     return pl.when(lost).then(pl.lit(2**127 - 1, dtype=pl.Int128)).otherwise(wide.sum())
@@ -144,8 +158,10 @@ def _sum_overflow(k: Any, state: Any) -> Any | None:
     t, result = k.type(0), k.call.type
     if isinstance(t, Decimal):
         limit = 10**MAX_PRECISION
-        return state.abs() >= k.pl.lit(limit, dtype=k.pl.Int128) if t.precision > SAFE_SUM_PRECISION else None
+        return state.abs() >= k.pl.lit(limit, dtype=k.pl.Int128) if _largest_sum(k) > limit else None
     if isinstance(t, BigInt) and isinstance(result, BigInt):
+        if _is_narrow(k):
+            return None
         return (state > 2**63 - 1) | (state < -(2**63))
     if isinstance(t, YearMonthInterval):
         return (state > 2**31 - 1) | (state < -(2**31))
@@ -191,7 +207,7 @@ def _avg_overflow(k: Any, total: Any, count: Any) -> Any:
     pl, result = k.pl, k.call.type
     limit = 10.0 ** (result.precision - (result.scale - k.type(0).scale))
     lost = total.cast(pl.Float64).abs() / count >= limit
-    return lost | (total == 2**127 - 1) if k.type(0).precision > SAFE_SUM_PRECISION else lost
+    return lost | (total == 2**127 - 1) if _largest_sum(k) > 10**MAX_PRECISION else lost
 
 
 def _divide_half_up(pl: Any, total: Any, count: Any, digits: int) -> Any:

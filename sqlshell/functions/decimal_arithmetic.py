@@ -50,8 +50,8 @@ def lower(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
 
 
 def _add(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
-    x, y, result = k.type(0), k.type(1), k.call.type
-    if decimal_can_overflow(op, x, y, result):
+    x, y = k.type(0), k.type(1)
+    if decimal_can_overflow(k.call, op):
         return _wide(k, op, a, b, safe)
     scale = max(x.scale, y.scale)
     left = scaled_up(k, 0, a, scale - x.scale)
@@ -61,7 +61,7 @@ def _add(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
 
 def _multiply(k: Any, a: Any, b: Any, safe: bool) -> Any:
     x, y, result = k.type(0), k.type(1), k.call.type
-    if decimal_can_overflow("*", x, y, result):
+    if decimal_can_overflow(k.call, "*"):
         return _wide(k, "*", a, b, safe)
     drop = x.scale + y.scale - result.scale
     if not drop:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlshell.expr.expr import AggCall, Call, Cast, Expr, Lambda, Literal
 from sqlshell.functions import registry
+from sqlshell.functions.bounds import arithmetic_bounds, largest_step, type_bounds
 from sqlshell.types import (
     Array,
     BigInt,
@@ -29,8 +30,6 @@ from sqlshell.types import (
     Void,
     integral_digits,
 )
-
-_BITS = {8: (1 << 7) - 1, 16: (1 << 15) - 1, 32: (1 << 31) - 1, 64: (1 << 63) - 1}
 
 
 def can_fail(e: Expr) -> bool:
@@ -83,16 +82,22 @@ def _sum_can_fail(call: Call | AggCall) -> bool:
     if isinstance(t, Fractional):
         return False
     if isinstance(t, Decimal):
-        return decimal_can_overflow(call.fn, call.args[0].type, call.args[1].type, t)
+        return decimal_can_overflow(call)
     if isinstance(t, Integral):
         return integer_can_overflow(call)
     return True
 
 
-def decimal_can_overflow(op: str, a: SqlType, b: SqlType, result: Decimal) -> bool:
-    """Whether `a op b` may need more digits than `result` has, or more than an Int128 holds on the way."""
-    if not isinstance(a, Decimal) or not isinstance(b, Decimal):
+def decimal_can_overflow(call: Call | AggCall, op: str | None = None) -> bool:
+    """Whether a decimal `+`, `-` or `*` may need more digits than its type has, or than an Int128 on the way."""
+    op, result = op or call.fn, call.type
+    a, b = (x.type for x in call.args)
+    if not isinstance(a, Decimal) or not isinstance(b, Decimal) or not isinstance(result, Decimal):
         return True
+    return _types_can_overflow(op, a, b, result) and _values_can_overflow(op, call)
+
+
+def _types_can_overflow(op: str, a: Decimal, b: Decimal, result: Decimal) -> bool:
     if op == "*":
         return a.precision + b.precision > 38
     scale = max(a.scale, b.scale)
@@ -100,53 +105,18 @@ def decimal_can_overflow(op: str, a: SqlType, b: SqlType, result: Decimal) -> bo
     return digits > 38 or result.scale < scale
 
 
+def _values_can_overflow(op: str, call: Call | AggCall) -> bool:
+    if op != "*" and call.type.scale < max(a.type.scale for a in call.args):  # type: ignore[attr-defined]
+        return True
+    found, limits = arithmetic_bounds(op, call), type_bounds(call.type)
+    fits = found is not None and limits[0] <= found[0] and found[1] <= limits[1]
+    return not fits or largest_step(op, call) >= 10**38
+
+
 def integer_can_overflow(call: Call | AggCall, op: str | None = None) -> bool:
     """Whether the arguments' bounds leave the type of an integer `+`, `-` or `*` (`op` for try_add...)."""
-    assert isinstance(call.type, Integral)
-    low, high = _result_bounds(op or call.fn, call.args)
-    top = _BITS[call.type.bits]
-    return low < -top - 1 or high > top
-
-
-def integer_bounds(e: Expr) -> tuple[int, int] | None:
-    """The least and greatest value an integer expression can have, before any overflow check of its own."""
-    if isinstance(e, Literal):
-        return None if e.value is None else (int(e.value), int(e.value))
-    if isinstance(e, Cast) and isinstance(e.arg.type, Integral):
-        return _clip(integer_bounds(e.arg), e.type)
-    if isinstance(e, Call) and e.fn in {"+", "-", "*"} and len(e.args) == 2:
-        return _result_bounds(e.fn, e.args) if isinstance(e.type, Integral) else None
-    return _clip(_KNOWN.get(e.fn) if isinstance(e, Call) else None, e.type)
-
-
-def _result_bounds(op: str, args: tuple[Expr, ...]) -> tuple[int, int]:
-    a, b = (_clip(integer_bounds(x), x.type) for x in args)
-    if op == "+":
-        return a[0] + b[0], a[1] + b[1]
-    if op == "-":
-        return a[0] - b[1], a[1] - b[0]
-    corners = [x * y for x in a for y in b]
-    return min(corners), max(corners)
-
-
-_KNOWN = {
-    "year": (-300_000, 300_000),
-    "month": (1, 12),
-    "day": (1, 31),
-    "dayofmonth": (1, 31),
-    "quarter": (1, 4),
-    "hour": (0, 23),
-    "minute": (0, 59),
-    "second": (0, 59),
-    "length": (0, 1 << 31),
-}
-
-
-def _clip(bounds: tuple[int, int] | None, t: SqlType) -> tuple[int, int]:
-    top = _BITS[t.bits if isinstance(t, Integral) else 64]
-    if bounds is None:
-        return -top - 1, top
-    return max(bounds[0], -top - 1), min(bounds[1], top)
+    found, limits = arithmetic_bounds(op or call.fn, call), type_bounds(call.type)
+    return found is None or found[0] < limits[0] or found[1] > limits[1]
 
 
 def _division_can_fail(call: Call | AggCall) -> bool:

@@ -2,6 +2,7 @@
 
 normalise    once: constants are literals and NOT stands next to its subquery before subqueries are taken apart.
 subqueries   once: every later rule may assume that no column is free.
+facts        once: what files say about NULLs and bounds holds for the whole plan; the next rules use it.
 pushdown     fixed point: each rule makes work for the others (a filter makes an outer join inner, which lets the
              next filter through, which makes a constant, which empties a branch).
 joins        once: sizes are known when all filters are where they belong.
@@ -19,6 +20,7 @@ from sqlshell.optimizer.rules.eliminate_sort import EliminateSort
 from sqlshell.optimizer.rules.expand_inline import ExpandInline
 from sqlshell.optimizer.rules.extract_subqueries import ExtractSubqueries
 from sqlshell.optimizer.rules.fold_constants import FoldConstants
+from sqlshell.optimizer.rules.infer_column_facts import InferColumnFacts
 from sqlshell.optimizer.rules.infer_join_filters import InferJoinFilters
 from sqlshell.optimizer.rules.merge_projects import MergeProjects
 from sqlshell.optimizer.rules.propagate_empty import PropagateEmpty
@@ -50,6 +52,7 @@ class Batch:
 BATCHES = (
     Batch("normalise", (FoldConstants(), SimplifyBooleans())),
     Batch("subqueries", (ExtractSubqueries(), DecorrelateSubqueries()), decorrelates=True),
+    Batch("facts", (InferColumnFacts(),)),
     Batch(
         "pushdown",
         (

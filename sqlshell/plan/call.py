@@ -126,7 +126,7 @@ def make_call(
     if row.kind != "scalar":
         raise _misplaced(row, span)
     bound, result = _resolve(row, lowered, args, named, span)
-    return Call(row.name, bound, result, _nullable(row, bound), span)
+    return Call(row.name, bound, result, may_be_null(row, bound), span)
 
 
 def make_aggregate(
@@ -362,7 +362,7 @@ def _wrong_type(name: str, args: Sequence[Argument], found: Mismatch, span: Span
     )
 
 
-def _nullable(row: Function, args: tuple[Expr, ...]) -> bool:
+def may_be_null(row: Function, args: tuple[Expr, ...]) -> bool:
     """Whether a scalar call may give NULL; only operators are trusted to give none for non-NULL arguments."""
     if row.nullable is not None:
         return row.nullable(tuple(a.nullable for a in args))

@@ -177,12 +177,10 @@ def _parquet(source: Source, schema: Struct | None) -> Source:
     files = source.files
     if len(files) <= 1000:
         files = tuple(replace(f, rows=parquet.footer(f.path).num_rows) for f in files)
-    return replace(
-        source,
-        files=files,
-        schema=schema or parquet.sql_schema(paths[0]),
-        stats=parquet.column_stats(paths),
-    )
+    stats = parquet.column_stats(paths)
+    if schema is not None:  # converting the files' values may widen them and make NULLs
+        stats = tuple((name, replace(s, exact=False)) for name, s in stats)
+    return replace(source, files=files, schema=schema or parquet.sql_schema(paths[0]), stats=stats)
 
 
 def _fixed(*fields: Field) -> Callable[[Source, Struct | None], Source]:

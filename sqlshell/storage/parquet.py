@@ -84,29 +84,63 @@ def _middle(group: Any) -> int:
 def column_stats(paths: list[str], max_footers: int = 64) -> tuple[tuple[str, ColumnStats], ...]:
     """Low, high, nulls and a distinct estimate per flat column, over all files (a sample of them past 64)."""
     sample = paths if len(paths) <= max_footers else paths[:: len(paths) // max_footers + 1]
-    lows: dict[str, Any] = {}
-    highs: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    values: dict[str, list[tuple[float, int]]] = {}
-    for path in sample:
-        metadata = footer(path)
-        for i in range(metadata.num_row_groups):
-            group = metadata.row_group(i)
-            for j in range(group.num_columns):
-                chunk = group.column(j)
-                name = chunk.path_in_schema
-                stats = chunk.statistics
-                if "." in name or stats is None:
-                    continue
-                values.setdefault(name, []).append((chunk_values(chunk, group.num_rows), group.num_rows))
-                if stats.has_null_count:
-                    nulls[name] = nulls.get(name, 0) + stats.null_count
-                if stats.has_min_max:
-                    lows[name] = stats.min if name not in lows else min(lows[name], stats.min)
-                    highs[name] = stats.max if name not in highs else max(highs[name], stats.max)
-    names = lows.keys() | nulls.keys()
+    return _stats_of(tuple(map(version, sample)), len(paths))
+
+
+class _Told:
+    """What the row groups of one file, or of several, tell about a column."""
+
+    def __init__(self) -> None:
+        self.low: Any = None
+        self.high: Any = None
+        self.nulls: int | None = None
+        self.complete = 0
+        """Row groups that told of all their rows."""
+        self.values: list[tuple[float, int]] = []
+
+    def add(self, low: Any, high: Any, nulls: int | None) -> None:
+        """Widen to further bounds and NULLs; None tells nothing."""
+        if low is not None:
+            self.low = low if self.low is None else min(self.low, low)
+            self.high = high if self.high is None else max(self.high, high)
+        if nulls is not None:
+            self.nulls = (self.nulls or 0) + nulls
+
+
+@lru_cache(maxsize=4096)
+def _file_stats(path: str, mtime: int, size: int) -> dict[str, _Told]:
+    found: dict[str, _Told] = {}
+    metadata = _footer(path, mtime, size)
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        for j in range(group.num_columns):
+            chunk = group.column(j)
+            name, stats = chunk.path_in_schema, chunk.statistics
+            if "." in name or stats is None:
+                continue
+            told = found.setdefault(name, _Told())
+            told.values.append((chunk_values(chunk, group.num_rows), group.num_rows))
+            nulls = stats.null_count if stats.has_null_count else None
+            bounded = stats.has_min_max
+            told.add(stats.min if bounded else None, stats.max if bounded else None, nulls)
+            told.complete += nulls is not None and (bounded or nulls == group.num_rows)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _stats_of(sample: tuple[Version, ...], files: int) -> tuple[tuple[str, ColumnStats], ...]:
+    merged: dict[str, _Told] = {}
+    for file in sample:
+        for name, told in _file_stats(*file).items():
+            all_told = merged.setdefault(name, _Told())
+            all_told.add(told.low, told.high, told.nulls)
+            all_told.values += told.values
+            all_told.complete += told.complete
+    groups = sum(_footer(*file).num_row_groups for file in sample) if files == len(sample) else -1
     # Past the sample, what differs from file to file goes on doing so; what recurs does not grow.
-    distinct = {n: combined(parts * (len(paths) // len(sample))) for n, parts in values.items()}
+    repeat = max(1, files // max(1, len(sample)))
     return tuple(
-        (n, ColumnStats(lows.get(n), highs.get(n), nulls.get(n), distinct.get(n))) for n in sorted(names)
+        (n, ColumnStats(t.low, t.high, t.nulls, combined(t.values * repeat), t.complete == groups))
+        for n, t in sorted(merged.items())
+        if t.low is not None or t.nulls is not None
     )

@@ -17,12 +17,16 @@ FORMATS = ("parquet", "csv", "json", "text", "binaryfile", "orc", "arrow")
 
 @dataclass(frozen=True)
 class ColumnStats:
-    """Estimates for one flat column over a whole source; None is unknown. `low`/`high` are Literal values."""
+    """Estimates for one flat column over a whole source; None is unknown. `low`/`high` are Literal values.
+
+    `exact` says that `low`, `high` and `nulls` were told for every row of every file.
+    """
 
     low: Any = None
     high: Any = None
     nulls: int | None = None
     distinct: int | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,164 @@
+"""Tell every column what file statistics know: that it holds no NULL, and between which values it lies.
+
+    Scan(x bigint nullable)   ->  Scan(x bigint, no NULLs, 1..6000000)
+    Project(y = x * 2)        ->  Project(y = x * 2, no NULLs, 2..12000000)
+
+NOT IN without NULLs is a plain anti join, sums need no NULL count, and arithmetic that cannot overflow needs no
+check. Facts go upwards: through projections and grouping keys, widened by unions, given up at the optional side of
+an outer join. What the user sees stays nullable (`session._fields`).
+Runs once when no subquery is left, so that the side of every outer join is known; before pushdown, which uses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlshell.expr.expr import AggCall, Call, Column, Expr
+from sqlshell.functions import registry
+from sqlshell.functions.bounds import argument_bounds, has_bounds, hull, type_bounds, unscaled
+from sqlshell.optimizer.properties import refs
+from sqlshell.optimizer.rule import OptimizerContext, Rule
+from sqlshell.plan.call import may_be_null
+from sqlshell.plan.logical import (
+    Aggregate,
+    Expand,
+    Join,
+    Named,
+    Plan,
+    Project,
+    RecursiveCte,
+    Scan,
+    Shared,
+    Union,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlshell.storage.source import ColumnStats
+
+Known = dict[int, Column]
+
+_ONE_OF_THE_VALUES = frozenset({"min", "max", "first", "last", "any_value"})
+
+
+class InferColumnFacts(Rule):
+    """Nullability and bounds, from the files up."""
+
+    name = "infer_column_facts"
+    needs = (Scan,)
+
+    def rewrite(self, plan: Plan, ctx: OptimizerContext) -> Plan:
+        return _visit(plan, {})
+
+
+def _visit(node: Plan, done: dict[int, Plan]) -> Plan:
+    found = done.get(id(node))
+    if found is None:
+        found = done[id(node)] = _visited(node, done)
+    return found
+
+
+def _visited(node: Plan, done: dict[int, Plan]) -> Plan:
+    if isinstance(node, Scan):
+        return _scan(node)
+    if isinstance(node, RecursiveCte):
+        return node  # what a round adds may be anything
+    node = node.map_children(lambda c: _visit(c, done))
+    known = {c.id: c for child in node.children for c in child.output}
+    node = node.map_exprs(lambda e: _refreshed(e, known))
+    match node:
+        case Project() | Aggregate():
+            return node.map_exprs(_named)
+        case Union():
+            inputs = [p.output for p in node.inputs]
+            return _with_columns(node, (_any_of(c, own) for c, *own in zip(node.columns, *inputs, strict=True)))
+        case Shared():
+            pairs = zip(node.columns, node.input.output, strict=True)
+            return _with_columns(node, (_like(c, own) for c, own in pairs))
+        case Expand():
+            columns = zip(node.columns, *node.projections, strict=True)
+            return _with_columns(node, (_any_of(c, own) for c, *own in columns))
+        case Join(null_aware=True) if node.condition is not None and not node.condition.nullable:
+            return replace(node, null_aware=False)
+    return node
+
+
+def _scan(node: Scan) -> Scan:
+    stats = dict(node.source.stats)
+    columns = tuple(_from_file(c, stats.get(f)) for c, f in zip(node.columns, node.fields, strict=True))
+    node = _with_columns(node, columns)
+    known = {c.id: c for c in node.columns}
+    return node.map_exprs(lambda e: _refreshed(e, known))
+
+
+def _from_file(c: Column, stats: ColumnStats | None) -> Column:
+    if stats is None or not stats.exact:
+        return c
+    bounds = None
+    if has_bounds(c.type):
+        low, high = unscaled(stats.low, c.type), unscaled(stats.high, c.type)
+        bounds = None if low is None or high is None else (low, high)
+    if stats.nulls == 0 or bounds is not None:
+        return replace(c, nullable=c.nullable and stats.nulls != 0, bounds=bounds)
+    return c
+
+
+def _with_columns(node: Any, columns: Iterable[Column]) -> Any:
+    new = tuple(columns)
+    if all(a is b for a, b in zip(node.columns, new, strict=True)):
+        return node
+    return replace(node, columns=new)
+
+
+def _refreshed(e: Any, known: Known) -> Any:
+    """`e` with what its columns are known to be."""
+    if not any(i in known for i in refs(e)):
+        return e
+    return e.transform_up(lambda n: _leaf_or_call(n, known))
+
+
+def _leaf_or_call(n: Any, known: Known) -> Any:
+    if isinstance(n, Column):
+        own = known.get(n.id)
+        return n if own is None else _like(n, own)
+    if isinstance(n, Call) and n.nullable and not may_be_null(registry.get(n.fn), n.args):
+        return replace(n, nullable=False)
+    return n
+
+
+def _like(c: Column, e: Expr) -> Column:
+    """The column `c` with what is known of its value `e`."""
+    bounds = _own_bounds(e)
+    if c.nullable == e.nullable and c.bounds == bounds:
+        return c
+    return replace(c, nullable=e.nullable, bounds=bounds)
+
+
+def _own_bounds(e: Expr) -> tuple[int, int] | None:
+    """Bounds of `e` where they say more than its type."""
+    if isinstance(e, Column):
+        return e.bounds
+    if isinstance(e, AggCall):
+        return _own_bounds(e.args[0]) if e.fn in _ONE_OF_THE_VALUES else None
+    if not has_bounds(e.type):
+        return None
+    found = argument_bounds(e)
+    return None if found == type_bounds(e.type) else found
+
+
+def _named(item: Any) -> Any:
+    column = _like(item.column, item.expr)
+    return item if column is item.column else Named(column, item.expr)
+
+
+def _any_of(c: Column, values: list[Expr]) -> Column:
+    """A column that holds one of several values."""
+    nullable = any(v.nullable for v in values)
+    parts = [_own_bounds(v) for v in values]
+    known = [p for p in parts if p is not None]
+    bounds = hull(known) if known and len(known) == len(parts) else None
+    if c.nullable == nullable and c.bounds == bounds:
+        return c
+    return replace(c, nullable=nullable, bounds=bounds)
