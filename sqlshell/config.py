@@ -7,10 +7,10 @@ from Spark run. Unknown `sqlshell.*` keys are errors with a suggestion.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, did_you_mean
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +26,9 @@ def _boolean(text: str) -> bool:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if not text.strip().isdecimal() or int(text) < 1:
         raise ValueError("a number from 1")
-    return value
+    return int(text)
 
 
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9}
@@ -43,9 +42,12 @@ def _bytes(text: str) -> int:
     unit = stripped[len(digits) :].strip()
     if unit not in _UNITS:
         raise ValueError("a size such as 512MB or 4GiB")
-    value = int(float(digits) * _UNITS[unit])
+    try:
+        value = int(float(digits) * _UNITS[unit])
+    except ValueError:
+        value = 0
     if value < 1:
-        raise ValueError("a size above zero")
+        raise ValueError("a size such as 512MB or 4GiB")
     return value
 
 
@@ -108,7 +110,6 @@ DEFINITIONS = (
     ),
     Definition("sqlshell.optimizer.disabled", _names, (), "Optimizer rules to skip, by name."),
     Definition("sqlshell.deterministic", _boolean, False, "Ordered joins and aggregates: equal bits every run."),
-    Definition("sqlshell.max_rows", _positive, None, "Rows the shell shows of one result."),
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
         "sqlshell.broadcast_limit",
@@ -117,7 +118,6 @@ DEFINITIONS = (
         "Largest build side that is sent to every pool worker.",
         "spark.sql.autoBroadcastJoinThreshold",
     ),
-    Definition("sqlshell.timeTravel.lenient", _boolean, False, "A future timestamp means the latest version."),
 )
 
 _BY_KEY = {d.key.lower(): d for d in DEFINITIONS} | {d.spark.lower(): d for d in DEFINITIONS if d.spark}

@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlshell.config import Settings
-from sqlshell.errors import AnalysisError, Error, InterfaceError
+from sqlshell.errors import AnalysisError, Error, InterfaceError, InternalError
 from sqlshell.expr.expr import Literal
 from sqlshell.plan.logical import Limit, Plan, Project, Values
 from sqlshell.records import dataclass
@@ -103,17 +103,22 @@ class Session:
         try:
             return self._execute(text)
         except Error as e:
-            if e.statement is None:
-                e.statement = text
+            e.statement = e.statement or text
             raise
         except RecursionError:
-            error = AnalysisError(
+            error: Error = AnalysisError(
                 "the statement is nested too deeply",
                 condition="EXPRESSION_NESTING_LIMIT",
                 hint="split it with WITH, or write long AND/OR/UNION chains without parentheses",
             )
             error.statement = text
             raise error from None
+        except Exception as e:
+            error = InternalError(
+                f"{type(e).__name__}: {e}", hint="this is a bug in sqlshell: please report the statement"
+            )
+            error.statement = text
+            raise error from e
 
     def script(self, text: str) -> Iterator[tuple[str, Result]]:
         """Run the statements of a script one by one: (statement text, result)."""
