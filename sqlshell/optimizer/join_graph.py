@@ -76,8 +76,7 @@ class JoinGraph:
             for i, columns in members.items():
                 same: list[Expr] = [equal(columns[0], c) for c in columns[1:]]
                 if same:
-                    self.relations[i] = push(self.relations[i], same)
-                    self.rows[i] = self._sizes[1 << i] = stats.rows(self.relations[i])
+                    self._restrict(i, same)
 
     def _add(self, part: Expr) -> None:
         sides = split_equality(part)
@@ -93,11 +92,19 @@ class JoinGraph:
         self._generic(part, masks if apart else None)
 
     def _generic(self, part: Expr, sides: tuple[int, int] | None) -> None:
+        mask = self.mask_of(part)
         # A key may fail for rows that another join would have removed: so it may in Spark.
-        if not is_deterministic(part) or (sides is None and not is_movable(part)):
+        if not mask or not is_deterministic(part) or (sides is None and not is_movable(part)):
             self.late.append(part)
+        elif mask & (mask - 1) == 0:
+            self._restrict(mask.bit_length() - 1, [part])
         else:
-            self.predicates.append(Predicate(part, self.mask_of(part), sides))
+            self.predicates.append(Predicate(part, mask, sides))
+
+    def _restrict(self, i: int, parts: list[Expr]) -> None:
+        """Filter one relation."""
+        self.relations[i] = push(self.relations[i], parts)
+        self.rows[i] = self._sizes[1 << i] = stats.rows(self.relations[i])
 
     def _equate(self, a: Column, b: Column, part: Expr) -> None:
         self.written[a.id, b.id] = part
