@@ -90,13 +90,14 @@ class Definition:
 
 
 DEFINITIONS = (
-    Definition("sqlshell.workers", _positive, None, "Pool worker processes; above 1 makes the pool the default."),
+    Definition(
+        "sqlshell.workers", _positive, None, "Pool worker processes; above 1 makes the pool the default."
+    ),
     Definition(
         "sqlshell.partitions",
         _positive,
         None,
         "Partitions of every exchange; above 1 forces the pool.",
-        "spark.sql.shuffle.partitions",
     ),
     Definition(
         "sqlshell.memory_limit", _bytes, None, "Working memory of all workers together; default 70 % of RAM."
@@ -109,7 +110,9 @@ DEFINITIONS = (
         "spark.sql.session.timeZone",
     ),
     Definition("sqlshell.optimizer.disabled", _names, (), "Optimizer rules to skip, by name."),
-    Definition("sqlshell.deterministic", _boolean, False, "Ordered joins and aggregates: equal bits every run."),
+    Definition(
+        "sqlshell.deterministic", _boolean, False, "Ordered joins and aggregates: equal bits every run."
+    ),
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
         "sqlshell.broadcast_limit",
