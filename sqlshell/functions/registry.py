@@ -27,6 +27,7 @@ Layers: this module and its tables import no polars; everything they need hangs 
 from __future__ import annotations
 
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InternalError
@@ -38,21 +39,22 @@ if TYPE_CHECKING:
     from sqlshell.types import SqlType
 
 FAMILIES = (
-    "operators",
-    "string",
-    "math",
-    "datetime",
     "conditional",
-    "array",
-    "map",
-    "json",
-    "higher_order",
-    "hashing",
     "aggregate",
     "window",
-    "generator",
     "context",
+    "generator",
+    "operators",
+    "math",
+    "string",
+    "datetime",
+    "array",
+    "map",
+    "higher_order",
+    "json",
+    "hashing",
 )
+"""In the order in which a name is looked for: small tables and everyday functions first (all take 80 ms)."""
 
 
 @dataclass(frozen=True)
@@ -106,32 +108,39 @@ class Function:
 
 
 _by_name: dict[str, Function] = {}
-_loaded = False
+_to_load = list(reversed(FAMILIES))
+_loading = RLock()
 
 
 def load() -> dict[str, Function]:
-    """All functions by lower-case name and alias; the family tables are imported on the first call."""
-    global _loaded
-    if not _loaded:
-        for family in FAMILIES:
-            table = import_module(f"sqlshell.functions.{family}").FUNCTIONS
-            for row in table:
-                _register(row, family)
-        _loaded = True
+    """All functions by lower-case name and alias; imports the tables that are still missing."""
+    while _to_load:
+        _load_next()
     return _by_name
+
+
+def _load_next() -> None:
+    with _loading:
+        if _to_load:
+            family = _to_load[-1]
+            for row in import_module(f"sqlshell.functions.{family}").FUNCTIONS:
+                _register(row, family)
+            _to_load.pop()
 
 
 def _register(row: Function, family: str) -> None:
     object.__setattr__(row, "family", family)
     for name in (row.name, *row.aliases):
-        if name in _by_name:
+        if _by_name.setdefault(name, row) is not row:
             raise InternalError(f"two functions are called {name}")
-        _by_name[name] = row
 
 
 def lookup(name: str) -> Function | None:
-    """The function called `name` (any case), or None."""
-    return load().get(name.lower())
+    """The function called `name` (any case), or None; imports tables until one has it."""
+    name = name.lower()
+    while (row := _by_name.get(name)) is None and _to_load:
+        _load_next()
+    return row
 
 
 def get(name: str) -> Function:
