@@ -266,7 +266,15 @@ def _analyze(session: Session, query: st.Query) -> str:
     result.close()
     t = session.timings
     steps = [("bind", t.bind), ("optimize", t.optimize), ("plan", t.plan), ("run", t.run)]
-    return "\n".join([f"{rows} rows", *(f"{name}: {seconds * 1000:.1f} ms" for name, seconds in steps)])
+    lines = [f"{rows} rows", *(f"{name}: {seconds * 1000:.1f} ms" for name, seconds in steps)]
+    for stage, results in session.last_stages:
+        seconds = sorted(r.seconds for r in results)
+        sent = sum(ref.bytes for r in results for ref in r.outputs)
+        line = f"stage {stage.id}: {len(results)} task{'s' if len(results) != 1 else ''} on {stage.slot}"
+        if seconds:
+            line += f", {seconds[0] * 1000:.1f} to {seconds[-1] * 1000:.1f} ms each"
+        lines.append(f"{line}, {sent:,} bytes written to {stage.output}")
+    return "\n".join(lines)
 
 
 # -- CACHE

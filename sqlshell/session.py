@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlshell.exec.engine import Engine
-    from sqlshell.exec.stage import StageGraph
+    from sqlshell.exec.stage import Stage, StageGraph
+    from sqlshell.exec.task import TaskResult
     from sqlshell.expr.expr import Expr
     from sqlshell.optimizer.driver import Optimized
     from sqlshell.parser.statement import Query, Statement
@@ -82,6 +83,8 @@ class Session:
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
         self.timings = Timings()
+        self.last_stages: list[tuple[Stage, list[TaskResult]]] = []
+        """What ran for the last query, and what each task reported (EXPLAIN ANALYZE)."""
         self._sources: dict[tuple[Any, ...], tuple[tuple[tuple[str, int, int], ...], Source]] = {}
         self.warnings: list[str] = []
         self._engine: Engine | None = None
@@ -223,6 +226,7 @@ class Session:
         start = time.perf_counter()
         handle = self.engine.run(graph)
         self.timings.run = time.perf_counter() - start
+        self.last_stages = handle.stages
         return Result(
             fields,
             handle.rows_inline,
