@@ -125,16 +125,26 @@ def match_values(
     """How many values (or combinations of them) the two sides of a join are spread over."""
     if len(keys) == 1:
         return _shared_values(*keys[0], left_rows, right_rows)
-    left = right = 1.0
-    left_base = right_base = 1.0
-    for a, b in keys:
-        left *= a.distinct
-        right *= b.distinct
-        left_base, right_base = max(left_base, a.base_rows), max(right_base, b.base_rows)
-    # Several columns that are together more than the table has rows are its key; the other side refers to it.
-    full_left, full_right = left >= left_base, right >= right_base
-    left, right = min(left, left_base), min(right, right_base)
-    return min(left, right) if full_left and full_right else max(left, right)
+    left, left_is_key = _combinations([a for a, _ in keys])
+    right, right_is_key = _combinations([b for _, b in keys])
+    if left_is_key and right_is_key:
+        return min(left, right)
+    if left_is_key or right_is_key:
+        return left if left_is_key else right
+    return max(left, right)
+
+
+def _combinations(columns: list[ColumnEstimate]) -> tuple[float, bool]:
+    """Combinations of values on one side, and whether the columns are only together the key of their table.
+
+    The other side then refers to it and has no combinations of its own.
+    """
+    total = 1.0
+    rows = max(c.base_rows for c in columns)
+    for c in columns:
+        total *= c.distinct
+    together = total >= rows and not any(c.is_key for c in columns)
+    return min(total, rows), together
 
 
 def _shared_values(a: ColumnEstimate, b: ColumnEstimate, left_rows: float, right_rows: float) -> float:

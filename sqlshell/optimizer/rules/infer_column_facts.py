@@ -73,7 +73,9 @@ def _visited(node: Plan, done: dict[int, Plan]) -> Plan:
             return node.map_exprs(_named)
         case Union():
             inputs = [p.output for p in node.inputs]
-            return _with_columns(node, (_any_of(c, own) for c, *own in zip(node.columns, *inputs, strict=True)))
+            return _with_columns(
+                node, (_any_of(c, own) for c, *own in zip(node.columns, *inputs, strict=True))
+            )
         case Shared():
             pairs = zip(node.columns, node.input.output, strict=True)
             return _with_columns(node, (_like(c, own) for c, own in pairs))

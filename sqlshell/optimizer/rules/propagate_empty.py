@@ -2,6 +2,7 @@
 
     Filter(false, X)             ->  Values()
     Join[inner](Values(), X)     ->  Values()              Union(Values(), A, B)  ->  Union(A, B)
+    Scan(true and p)             ->  Scan(p)
     Limit(0, X)                  ->  Values()              Aggregate(k; Values()) ->  Values() (with grouping keys)
 
 Queries that read one branch of a UNION view by a constant tag (TPC-DS Q4, Q11, Q74) lose the other branches here,
@@ -10,7 +11,7 @@ after PushDownFilter and FoldConstants made the tag comparison false.
 
 from __future__ import annotations
 
-from sqlshell.expr.expr import FALSE, Literal, conjuncts
+from sqlshell.expr.expr import FALSE, TRUE, Literal, conjuncts
 from sqlshell.optimizer.build import filtered
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.plan.logical import (
@@ -32,6 +33,7 @@ from sqlshell.plan.logical import (
     as_nullable,
     passthrough,
 )
+from sqlshell.records import replace
 
 
 class PropagateEmpty(Rule):
@@ -71,7 +73,10 @@ def _shrunk(node: Plan) -> Plan:
                 return _nothing(node)
             return filtered(node.input, parts) if not parts else node
         case Scan():
-            return _nothing(node) if any(_never(p) for p in node.filters) else node
+            if any(_never(p) for p in node.filters):
+                return _nothing(node)
+            kept = tuple(p for p in node.filters if p != TRUE)
+            return node if len(kept) == len(node.filters) else replace(node, filters=kept)
         case Limit() | TopN():
             return _nothing(node) if node.count == 0 or _is_empty(node.input) else node
         case Project() | Sort() | Window() | Generate() | Expand():

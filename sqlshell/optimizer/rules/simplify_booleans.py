@@ -3,6 +3,7 @@
     not (a or b)             ->  not a and not b          x = 1 or x = 2         ->  x in (1, 2)
     not (a < b)              ->  a >= b                   (a and b) or (a and c) ->  a and (b or c)
     true and a               ->  a                        case when false then a else b end -> b
+    a <=> b (no NULLs)       ->  a = b                    x is null (never)      ->  false
 
 Holds for three-valued logic and for NaN, which Spark orders above all numbers. The common factor is what turns
 TPC-H Q19 from a cross product into a join; only parts that cannot fail are taken out, since what stands before a
@@ -61,6 +62,8 @@ def simplify(e: Any) -> Any:
             return _not(e)
         case Call(fn="isnull" | "isnotnull", args=(Column(nullable=False),)):
             return FALSE if e.fn == "isnull" else TRUE
+        case Call(fn="<=>", args=(a, b)) if not a.nullable and not b.nullable:
+            return simplify(Call("=", e.args, e.type, False, e.span))
         case In():
             return _in(e)
         case Case():
