@@ -19,6 +19,8 @@ from tests.record.record_names_types import statement
 ANSWERS = json.loads((Path(__file__).parents[1] / "answers" / "names_types.json").read_text())
 
 OTHER_NAME = {
+    "assert_true(b)": "Spark shows the message it would raise",
+    "raise_error('x')": "Spark shows its internal form",
     "+i": "sqlglot drops unary plus",
     "+5": "sqlglot drops unary plus",
     "position('a' in s)": "the parser rewrites it to position(a, s)",
@@ -31,6 +33,8 @@ REFUSED = {
     "make_interval(1)": "calendar intervals are refused",
 }
 TAKEN = {
+    "date_add(dt, 1.5)": "days are whole numbers: the rest is cut off, as other functions do with such arguments",
+    "date_add(dt, l)": "bigint days are taken",
     "(i, l) in ((1, 2), (3, 4))": "a row takes the struct's names, so its types can be widened",
     "element_at(arr, 1L)": "Spark wants an int index; a bigint literal is harmless",
     "sort_array(arr, 'true')": "Spark does not cast text to boolean here; we do",
