@@ -52,9 +52,10 @@ def _variance(ddof: int, root: bool) -> Callable[..., Any]:
 
 
 def _variance_single(ddof: int, root: bool) -> Callable[..., Any]:
-    def lower(_: Any, a: Any) -> Any:
+    def lower(k: Any, a: Any) -> Any:
         value = a.var(ddof=ddof)
-        return value.sqrt() if root else value
+        # polars gives a group without values 0.0
+        return k.pl.when(a.count() > ddof).then(value.sqrt() if root else value)
 
     return lower
 

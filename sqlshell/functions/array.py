@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlshell.errors import AnalysisError
 from sqlshell.functions.array_search import SEARCHES
 from sqlshell.functions.array_sequence import SEQUENCES
 from sqlshell.functions.common import let, unsupported
@@ -59,6 +60,11 @@ def _named_struct(k: Any, *args: Any) -> Any:
 
 
 def _named_struct_type(types: Types, args: tuple[Any, ...]) -> SqlType:
+    if len(args) % 2:
+        raise AnalysisError(
+            f"`named_struct` takes pairs of a name and a value, not {len(args)} arguments",
+            condition="WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+        )
     names = [getattr(a, "value", None) for a in args[::2]]
     return Struct(tuple(Field(str(n), v.type, v.nullable) for n, v in zip(names, args[1::2], strict=True)))
 

@@ -29,6 +29,16 @@ _CLOSERS = {T.R_PAREN, T.R_BRACKET, T.COMMA}
 _QUERY_STARTS = {T.SELECT, T.WITH, T.FROM, T.VALUES, T.TABLE}
 _NOT_AFTER_COMMA = {*_CLOSERS, *_RANK, *_SET_OPERATIONS, T.SELECT}
 _PATTERN_LISTS = {T.ANY, T.SOME, T.ALL}
+_LITERAL_TYPES = {
+    T.DATE,
+    T.TIMESTAMP,
+    T.TIMESTAMPTZ,
+    T.TIMESTAMPLTZ,
+    T.TIMESTAMPNTZ,
+    T.TIME,
+    T.DOUBLE,
+    T.FLOAT,
+}
 _WORDS = {T.VAR, T.IDENTIFIER}
 
 
@@ -170,6 +180,10 @@ class _Checker:
             raise self.error(i + 2, "expected the columns in parentheses")
         if kind == T.COLON and following == T.EQ:
             raise self.error(i)
+        if kind == T.ON and (following is None or following in _NOT_AFTER_COMMA):
+            raise self.error(i + 1, "expected the join's condition")
+        if kind in _LITERAL_TYPES and following == T.NUMBER:
+            raise self.error(i + 1, f"write {self.tokens[i].text.upper()} '...'")
         if kind == T.PLACEHOLDER and following == T.PLACEHOLDER:
             raise self.error(i)
 

@@ -57,13 +57,59 @@ def complete(tokens: list[Token]) -> list[Token]:
             out.append(like(token, T.VAR, PREFIX + token.text))
             out += [like(token, T.L_PAREN, "("), like(token, T.R_PAREN, ")")]
             continue
-        out.append(token)
         if token.token_type == T.INTERVAL:
-            amounts, after = _amounts(tokens, i + 1)
-            if len(amounts) > 1:
-                out.append(like(tokens[i + 1], T.STRING, " ".join(amounts)))
-                done = after
+            done = _interval(tokens, i, out)
+            continue
+        if token.token_type == T.VALUES:
+            done = _values(tokens, i, out)
+            continue
+        out.append(token)
     return _complete_joins(out)
+
+
+def _interval(tokens: Sequence[Token], i: int, out: list[Token]) -> int:
+    """Several amounts as one text; in parentheses before `+ 1`, which sqlglot takes for one more amount."""
+    amounts, end = _amounts(tokens, i + 1)
+    read = [tokens[i], *tokens[i + 1 : end]]
+    if len(amounts) > 1:
+        read = [tokens[i], like(tokens[i + 1], T.STRING, " ".join(amounts))]
+    elif amounts and end + 1 < len(tokens) and upper(tokens[end]) == "TO":
+        read += tokens[end : end + 2]
+        end += 2
+    if not amounts:
+        out.append(tokens[i])
+        return i + 1
+    following = [t.token_type for t in tokens[end : end + 2]]
+    if len(following) == 2 and following[0] == T.PLUS and following[1] in (T.NUMBER, T.STRING):
+        read = [like(tokens[i], T.L_PAREN, "("), *read, like(tokens[end - 1], T.R_PAREN, ")")]
+    out += read
+    return end
+
+
+def _values(tokens: Sequence[Token], i: int, out: list[Token]) -> int:
+    """`VALUES 1, 2 AS v`: the last bare row goes into parentheses, or sqlglot gives the name to it."""
+    out.append(tokens[i])
+    depth = 0
+    start = i + 1
+    for at in range(i + 1, len(tokens)):
+        kind = tokens[at].token_type
+        depth += (kind in OPEN) - (kind in (T.R_PAREN, T.R_BRACKET))
+        if depth < 0:
+            break
+        if depth == 0 and kind == T.COMMA:
+            start = at + 1
+        if depth == 0 and (
+            kind == T.ALIAS or (_is_plain_word(tokens[at]) and at > start and ends_operand(tokens[at - 1]))
+        ):
+            if tokens[start].token_type == T.L_PAREN or at == start:
+                break
+            out += tokens[i + 1 : start]
+            row = tokens[start:at]
+            out += [like(row[0], T.L_PAREN, "("), *row, like(row[-1], T.R_PAREN, ")")]
+            return at
+        if depth == 0 and kind in _JOIN_ENDS and kind != T.COMMA:
+            break
+    return i + 1
 
 
 def _amounts(tokens: Sequence[Token], i: int) -> tuple[list[str], int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
@@ -86,6 +85,8 @@ def _session(b: Binder, name: str) -> Expr:
         return Literal(b.zone, STRING)
     if name == "current_timestamp":
         return Literal(ctx.now, TIMESTAMP)
+    from zoneinfo import ZoneInfo
+
     local = ctx.now.replace(tzinfo=UTC).astimezone(ZoneInfo(b.zone)).replace(tzinfo=None)
     return Literal(local.date(), DATE) if name == "current_date" else Literal(local, TIMESTAMP_NTZ)
 
@@ -188,6 +189,12 @@ def arguments(b: Binder, node: Any, site: Site) -> tuple[list[Any], dict[str, Ex
                 condition="UNEXPECTED_POSITIONAL_ARGUMENT",
                 span=span_of(arg),
             )
+        elif isinstance(arg, exp.Distinct):
+            raise AnalysisError(
+                f"{node.name}() is no aggregate function: DISTINCT does not fit it",
+                condition="INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
+                span=span_of(node),
+            )
         elif isinstance(arg, exp.Lambda):
             args.append(_lambda(b, arg, site))
         elif is_star(arg):
@@ -229,6 +236,7 @@ def with_stars_expanded(node: Any, site: Site) -> Any:
             else:
                 args.append(arg)
         call.set("expressions", args)
+    copy.parent = node.parent  # named windows are looked up there
     return copy
 
 
@@ -244,6 +252,12 @@ def _lambda(b: Binder, node: Any, site: Site) -> UnboundLambda:
 
 
 def _allow_aggregate(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
+    if site.inside == "filter":
+        raise AnalysisError(
+            f"an aggregate function inside FILTER: {text_of(node)}",
+            condition="INVALID_AGGREGATE_FILTER.CONTAINS_AGGREGATE",
+            span=span_of(node),
+        )
     if site.inside == "aggregate":
         raise AnalysisError(
             f"an aggregate function inside another one: {text_of(node)}",
@@ -303,7 +317,9 @@ def aggregate_call(b: Binder, node: Any, site: Site, extras: dict[str, Any], ins
         name,
         args,
         distinct=distinct,
-        filter=b.predicate(condition, inner, "FILTER") if condition is not None else None,
+        filter=b.predicate(condition, replace(inner, inside="filter"), "FILTER")
+        if condition is not None
+        else None,
         order_by=order,
         ignore_nulls=bool(extras.get("ignore_nulls", False)),
         span=span_of(node),

@@ -172,6 +172,10 @@ def _dot(b: Binder, node: Any, site: Site) -> Expr:
     base = node
     while isinstance(base, exp.Dot):
         reject_unused(base, ("this", "expression"))
+        if isinstance(base.expression, exp.Anonymous):
+            raise AnalysisError(
+                f"there is no function `{text_of(base)}`", condition="UNRESOLVED_ROUTINE", span=span_of(base)
+            )
         if not isinstance(base.expression, exp.Identifier):
             raise unsupported(node)
         parts.append(base.expression.name)

@@ -29,7 +29,6 @@ from sqlshell.plan.bind_util import reject_unused, span_of, text_of
 from sqlshell.plan.bind_window import has_window
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_to
-from sqlshell.plan.explain import format_plan, normalize_ids
 from sqlshell.plan.logical import (
     Aggregate,
     Expand,
@@ -90,6 +89,8 @@ def canonical(e: Any) -> Any:
         if isinstance(n, Lambda):
             return replace(n, params=tuple(swap(p) for p in n.params))
         if isinstance(n, SubqueryExpr):
+            from sqlshell.plan.explain import format_plan, normalize_ids
+
             free = frozenset(c.id for c in n.plan.free_columns)
             text = normalize_ids(format_plan(n.plan), keep=free)
             return Call(type(n).__name__, (*n.children, Literal(text, STRING)), n.type)
@@ -203,9 +204,10 @@ class _KeyBinder:
         return self.group.index(e)
 
     def _ordinal(self, node: Any) -> Item | None:
-        if not (isinstance(node, exp.Literal) and not node.is_string and node.this.isdigit()):
+        number = node.this if isinstance(node, exp.Neg) else node
+        if not (isinstance(number, exp.Literal) and not number.is_string and number.this.isdigit()):
             return None
-        n = int(node.this)
+        n = -int(number.this) if number is not node else int(number.this)
         if not 1 <= n <= len(self.items):
             raise AnalysisError(
                 f"GROUP BY position {n} is not in the select list (1 to {len(self.items)})",

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, NotSupportedError
 from sqlshell.expr.expr import Call, Column, Expr, GetField, Literal, ScalarSubquery, SortKey
-from sqlshell.plan import bind_call, bind_from, bind_order
+from sqlshell.plan import bind_call, bind_from, bind_order, bind_set
 from sqlshell.plan.bind_group import Grouping, Item, bind_group_by, has_aggregate
 from sqlshell.plan.bind_site import Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of
@@ -272,6 +272,7 @@ class _Select:
             raise bind_order.not_in_distinct(hidden[0], self.node)
         plan = project(self.plan, [*named, *(passthrough(c) for c in hidden)])
         if distinct is not None:
+            bind_set.refuse_maps(plan, "DISTINCT", self.node)
             plan = Aggregate(plan, tuple(passthrough(c) for c in plan.output), ())
         plan = bind_order.sort_and_limit(self.b, plan, keys, self.node, self.site)
         if hidden:

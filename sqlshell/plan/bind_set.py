@@ -30,6 +30,7 @@ from sqlshell.plan.logical import (
     passthrough,
 )
 from sqlshell.plan.scope import Entry, Scope
+from sqlshell.types import Array, Map, Struct
 
 if TYPE_CHECKING:
     from sqlshell.plan.bind import Binder
@@ -58,6 +59,7 @@ def _combine(b: Binder, node: Any, env: Env) -> BoundQuery:
     left, right = b.query(node.left, env), b.query(node.right, env)
     clause = "INTERSECT" if isinstance(node, exp.Intersect) else "EXCEPT"
     (one, two), _ = _widened([left, right], clause, node)
+    refuse_maps(one, clause, node)
     kind = "semi" if clause == "INTERSECT" else "anti"
     if node.args.get("distinct") is False:
         one, two = _numbered(one), _numbered(two)
@@ -88,6 +90,8 @@ def _union(b: Binder, node: Any, env: Env) -> BoundQuery:
         for i, (n, t) in enumerate(zip(queries[0].names, types, strict=True))
     )
     plan: Plan = Union(tuple(plans), columns)
+    if unique:
+        refuse_maps(plan, "UNION", node)
     return BoundQuery(distinct(plan) if unique else plan, queries[0].names)
 
 
@@ -114,6 +118,29 @@ def _widened(queries: list[BoundQuery], clause: str, node: Any) -> tuple[list[Pl
             )
         types.append(t)
     return [cast_output(q.plan, types) for q in queries], types
+
+
+def refuse_maps(plan: Plan, clause: str, node: Any) -> None:
+    """Maps have no order, so nothing compares them."""
+    for c in plan.output:
+        if _has_map(c.type):
+            raise AnalysisError(
+                f"{clause} cannot compare maps: {c.name} is {c.type}",
+                condition="UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE",
+                span=span_of(node),
+            )
+
+
+def _has_map(t: SqlType) -> bool:
+    match t:
+        case Map():
+            return True
+        case Array():
+            return _has_map(t.element)
+        case Struct():
+            return any(_has_map(f.type) for f in t.fields)
+        case _:
+            return False
 
 
 def distinct(plan: Plan) -> Plan:

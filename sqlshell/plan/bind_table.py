@@ -10,7 +10,7 @@ from sqlshell.errors import AnalysisError, Error, NotSupportedError
 from sqlshell.expr.expr import Column, Expr, Literal, long
 from sqlshell.plan import bind_call, bind_from
 from sqlshell.plan.bind_site import Cte, Env, Site
-from sqlshell.plan.bind_util import reject_unused, span_of, unsupported
+from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call, make_generator
 from sqlshell.plan.coerce import cast_to, common_type
 from sqlshell.plan.context import BoundQuery, TableVersion, ViewDefinition
@@ -25,7 +25,7 @@ from sqlshell.plan.logical import (
     Values,
     fresh_id,
 )
-from sqlshell.plan.renew import renew
+from sqlshell.plan.renew import is_deterministic, renew
 from sqlshell.plan.scope import Scope
 from sqlshell.records import replace
 from sqlshell.storage.source import FORMATS
@@ -153,13 +153,25 @@ def _bind_view(b: Binder, view: ViewDefinition, span: Span | None) -> BoundQuery
     return BoundQuery(query.plan, view.columns) if view.columns else query
 
 
+def _cell(b: Binder, node: Any, site: Site) -> Expr:
+    """A value of an inline table: the same for every reader."""
+    bound = b.expr(node, site)
+    if not is_deterministic(bound):
+        raise AnalysisError(
+            f"VALUES takes constants, not {text_of(node)}",
+            condition="INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE",
+            span=span_of(node),
+        )
+    return bound
+
+
 def values(b: Binder, node: Any, env: Env) -> BoundQuery:
     """VALUES (1, 'a'), (2, 'b'): columns col1, col2 ... of the rows' common types."""
     site = Site(Scope((), None), env, "VALUES")
     rows: list[list[Expr]] = []
     for row in node.expressions:
         cells = row.expressions if isinstance(row, exp.Tuple) else [row]
-        rows.append([b.expr(c, site) for c in cells])
+        rows.append([_cell(b, c, site) for c in cells])
         if len(rows[-1]) != len(rows[0]):
             raise AnalysisError(
                 f"row {len(rows)} of VALUES has {len(rows[-1])} columns, the first has {len(rows[0])}",

@@ -116,7 +116,13 @@ def make_call(
         operator = make_operator(lowered, plain, span)
         if operator is not None:
             return operator
-        if lowered in _CAST_FUNCTIONS and len(args) == 1:
+        if lowered in _CAST_FUNCTIONS:
+            if len(args) != 1:
+                raise AnalysisError(
+                    f"`{name}` takes 1 argument, not {len(args)}",
+                    condition="WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+                    span=span,
+                )
             return cast_explicitly(plain[0], _CAST_FUNCTIONS[lowered], span=span)
         if lowered in {"nvl", "ifnull"} and len(args) == 2:
             return make_call("coalesce", args, span=span)
@@ -153,8 +159,6 @@ def make_aggregate(
             condition="INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
             span=span,
         )
-    if row.name == "count" and not args:
-        args = [Literal(1, INT)]
     if row.name in {"lag", "lead"} and len(args) == 3:
         args = [*args[:2], _default_of(args, span)]
     bound, result = _resolve(row, name.lower(), args, None, span)
@@ -354,6 +358,12 @@ def _wrong_type(name: str, args: Sequence[Argument], found: Mismatch, span: Span
             condition=f"DATATYPE_MISMATCH.{kind}_DIFF_TYPES",
             span=span,
         )
+    if isinstance(arg, UnboundLambda) and any("lambda" in w for w in found.wanted):
+        raise AnalysisError(
+            f"argument {i + 1} of `{name}` should be {' or '.join(found.wanted)}, not one of {len(arg.names)}",
+            condition="INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH",
+            span=span,
+        )
     given = "a lambda function" if isinstance(arg, UnboundLambda) else str(arg.type)
     raise AnalysisError(
         f"argument {i + 1} of `{name}` should be {' or '.join(found.wanted)}, not {given}",
@@ -400,7 +410,13 @@ def _generator_fields(base: str, row: Function, args: tuple[Expr, ...], span: Sp
 
 def _stack(args: Sequence[Expr], span: Span | None) -> tuple[tuple[Expr, ...], list[Field]]:
     """stack(n, v...): n rows; each column's values cast to a common type, the last row filled with NULL."""
-    count = args[0] if args else None
+    if not args:
+        raise AnalysisError(
+            "`stack` takes a number of rows and the values",
+            condition="WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+            span=span,
+        )
+    count = args[0]
     if not isinstance(count, Literal) or not isinstance(count.value, int) or count.value < 1 or len(args) < 2:
         raise AnalysisError(
             "`stack` takes a positive number of rows, then the values",

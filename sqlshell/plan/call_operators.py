@@ -26,6 +26,7 @@ from sqlshell.types import (
     Date,
     DayTimeInterval,
     Decimal,
+    Field,
     Fractional,
     Int,
     Integral,
@@ -35,6 +36,7 @@ from sqlshell.types import (
     SmallInt,
     SqlType,
     String,
+    Struct,
     Temporal,
     TinyInt,
     Void,
@@ -253,12 +255,26 @@ def _difference_operands(left: Expr, right: Expr, span: Span | None) -> tuple[Ex
     return coerce_to(left, target, span=span), coerce_to(right, target, span=span)
 
 
+def _with_names_of(t: SqlType, model: SqlType) -> SqlType:
+    """`t` with the field names of `model`, as deep as they have the same shape."""
+    if isinstance(t, Array) and isinstance(model, Array):
+        return Array(_with_names_of(t.element, model.element), t.contains_null)
+    if isinstance(t, Struct) and isinstance(model, Struct) and len(t.fields) == len(model.fields):
+        pairs = zip(t.fields, model.fields, strict=True)
+        return Struct(tuple(Field(m.name, _with_names_of(f.type, m.type), f.nullable) for f, m in pairs))
+    return t
+
+
 def comparison(name: str, left: Expr, right: Expr, span: Span | None) -> Expr:
     """`= <=> < <= > >=`."""
     fitted = _fit_literals(left, right)
     if fitted is not None:
         left, right = fitted
-    elif not rt.same_type(left.type, right.type):
+    elif rt.same_type(left.type, right.type):
+        pass
+    elif rt.same_type(left.type, _with_names_of(right.type, left.type)):
+        right = coerce_to(right, left.type, span=span)  # fields are compared by position
+    else:
         left, right = _align_decimals(*_promote_strings(left, right, span), span)
         common = rt.wider_type_without_strings(left.type, right.type)
         if common is None:
@@ -348,6 +364,12 @@ def index(name: str, base: Expr, key: Expr, span: Span | None) -> Expr:
                 span=span,
             )
         return Call(name, (base, coerce_to(key, t.key, span=span)), t.value, True, span)
+    if isinstance(t, Struct):
+        raise AnalysisError(
+            f"a field of a struct is taken by its name, not by {key.type}",
+            condition="INVALID_EXTRACT_FIELD_TYPE",
+            span=span,
+        )
     raise AnalysisError(
         f"cannot take a part of {t}: only arrays, maps and structs have parts",
         condition="INVALID_EXTRACT_BASE_FIELD_TYPE",

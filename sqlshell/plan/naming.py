@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
@@ -291,6 +290,10 @@ class _Namer:
         return self.name(node.this)
 
     def on_ilike(self, node: Any) -> str:
+        right = node.expression
+        if isinstance(right, (exp.Any, exp.All)):
+            negated = "not" if node.args.get("negate") else ""
+            return f"{negated}like{'any' if isinstance(right, exp.Any) else 'all'}(lower({self.name(node.this)}))"
         text = f"ilike({self.name(node.this)}, {self.name(node.expression)})"
         return f"(NOT {text})" if node.args.get("negate") else text
 
@@ -345,6 +348,8 @@ class _Namer:
             return literals.date_text(found.value)
         moment = found.value
         if target == TIMESTAMP and self.zone != "UTC":
+            from zoneinfo import ZoneInfo
+
             moment = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
         return literals.timestamp_text(word, moment)
 
@@ -406,7 +411,10 @@ class _Namer:
         if called in CAST_FUNCTIONS and len(node.expressions) == 1:
             return self.name(node.expressions[0])
         args = [self.name(a) for a in node.expressions]
-        args += DEFAULTS.get(called, {}).get(len(args), ())
+        given = node.expressions
+        if len(given) == 1 and isinstance(given[0], exp.Distinct):
+            given = given[0].expressions
+        args += DEFAULTS.get(called, {}).get(len(given), ())
         label = called.upper() if called in UPPER_CASE else RENAMED.get(called, called)
         return f"{label}({', '.join(args)})"
 
@@ -426,6 +434,8 @@ class _Namer:
     def on_withingroup(self, node: Any) -> str:
         keys = node.expression.expressions
         call = self.name(node.this)
+        if call.startswith("string_agg("):  # ordering rebuilds the call, which loses the alias
+            call = "listagg" + call.removeprefix("string_agg")
         if call.startswith(("percentile_cont", "percentile_disc")):
             order = ", ".join(self.name(k.this) + (" DESC" if k.args.get("desc") else "") for k in keys)
         else:
