@@ -26,7 +26,11 @@ OTHER_NAME = {
     "position('a' in s)": "the parser rewrites it to position(a, s)",
     "map('a', 1).a": "the AST does not tell a map from a struct",
 }
-OTHER_TYPE = {"arrays_zip(arr, arr)": "field names of anonymous columns"}
+OTHER_TYPE = {
+    "arrays_zip(arr, arr)": "field names of anonymous columns",
+    "sequence(1, 5L)": "the first argument's type",
+    "sequence(dt, ts)": "the first argument's type",
+}
 REFUSED = {
     "i >>> 1": "sqlglot cannot read the operator",
     "window(ts, '1 day')": "not a function of ours yet",
