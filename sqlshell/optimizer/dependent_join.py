@@ -36,6 +36,7 @@ from sqlshell.optimizer.properties import is_deterministic, is_not_null, refs, s
 from sqlshell.optimizer.pull_up import first_rows, with_marker
 from sqlshell.plan.logical import (
     Aggregate,
+    Apply,
     Expand,
     Filter,
     Generate,
@@ -60,7 +61,7 @@ from sqlshell.plan.logical import (
 from sqlshell.records import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     Pushed = tuple[Plan, dict[int, Column]]
 
@@ -77,12 +78,18 @@ def repeatable(plan: Plan) -> bool:
     )
 
 
+def must_wait(left: Plan) -> bool:
+    """Whether `left` can neither be computed twice nor, being correlated, be shared."""
+    return bool(left.free_columns) and not repeatable(left)
+
+
 def shareable(left: Plan) -> tuple[Plan, Plan]:
-    """`left` twice: under its own ids, and a source for the domain; computed once when it must be."""
+    """`left` twice: under its own ids, and a source for the domain; computed once when it must be.
+
+    A correlated `left` that must be computed once has to wait until it is not correlated (`must_wait`).
+    """
     if repeatable(left):
         return left, left
-    if left.free_columns:
-        raise NotSupportedError("a correlated subquery beside rows that differ from run to run")
     inner, _ = clone(left)
     key = fresh_id()
     return Shared(key, inner, left.output), Shared(key, inner, left.output)
@@ -94,6 +101,8 @@ class DependentJoin:
 
     source: Plan
     columns: tuple[Column, ...]
+    unnest: Callable[[Apply], Plan]
+    """Turns an Apply whose left side is no longer correlated into joins."""
 
     @property
     def outer(self) -> frozenset[int]:
@@ -152,6 +161,8 @@ class DependentJoin:
                 return self._expand(node)
             case Join():
                 return self._join(node)
+            case Apply():
+                return self._apply(node)
             case Union():
                 return self._union(node)
             case _:
@@ -227,6 +238,13 @@ class DependentJoin:
         if node.kind != "full":
             return joined, m
         return self._either(joined, m, r)
+
+    def _apply(self, node: Apply) -> Pushed:
+        """A dependent join that waited for this one: its right side finds the outer values beside its left rows."""
+        plan, m = self.push(node.left)
+        right = node.right.substitute_free(dict(m))
+        condition = None if node.condition is None else self.bind(node.condition, m)
+        return self.unnest(replace(node, left=plan, right=right, condition=condition)), m
 
     def _joined(
         self, node: Join, left: Plan, right: Plan, m: dict[int, Column], link: tuple[Expr, ...]

@@ -123,6 +123,8 @@ def match_values(
     keys: list[tuple[ColumnEstimate, ColumnEstimate]], left_rows: float, right_rows: float
 ) -> float:
     """How many values (or combinations of them) the two sides of a join are spread over."""
+    if not keys:
+        return 1.0
     if len(keys) == 1:
         return _shared_values(*keys[0], left_rows, right_rows)
     left, left_is_key = _combinations([a for a, _ in keys])

@@ -4,7 +4,8 @@
     Apply[k](L, Filter(o = c and q, R)) ->  Join[k](L, Filter(q, R), o = c)  predicates pulled up (pull_up.py)
     Apply[k](L, R)                      ->  Join[k](L, D x R, L.d <=> d)     the general way (dependent_join.py)
 
-Inner Applies go first; what they leave correlated to outer queries is ordinary correlation there. `single` becomes
+Inner Applies go first; what they leave correlated to outer queries is ordinary correlation there (one whose left side
+is correlated and may not be computed twice waits for the outer one, which frees it). `single` becomes
 `left` (or `cross`) where at most one row is certain. Joins without a condition to match (EXISTS of something
 uncorrelated) become a cross join with one row. Runs once, right after ExtractSubqueries, since every other rule may
 then assume that no column is free.
@@ -28,7 +29,7 @@ from sqlshell.expr.expr import (
 )
 from sqlshell.optimizer.build import keep, with_columns
 from sqlshell.optimizer.clone import apart_from
-from sqlshell.optimizer.dependent_join import DependentJoin, shareable
+from sqlshell.optimizer.dependent_join import DependentJoin, must_wait, shareable
 from sqlshell.optimizer.properties import is_not_null, refs, same, split_equality
 from sqlshell.optimizer.pull_up import CannotPull, Pulled, pull_up, with_marker
 from sqlshell.optimizer.rule import OptimizerContext, Rule
@@ -72,6 +73,8 @@ def _unnest(node: Apply) -> Plan:
     outer = frozenset(c.id for c in right.free_columns) & node.left.output_ids
     if not outer:
         return _uncorrelated(node)
+    if must_wait(node.left):
+        return node
     try:
         return keep(_pulled(node, pull_up(right, outer)), node.output)
     except CannotPull:
@@ -228,7 +231,7 @@ def _needed(inner: tuple[Named, ...], marker: Column, pulled: Pulled) -> list[Co
 def _general(node: Apply, outer: frozenset[int]) -> Plan:
     left, source = shareable(node.left)
     columns = tuple(c for c in source.output if c.id in outer)
-    right, carried = DependentJoin(source, columns).push(node.right)
+    right, carried = DependentJoin(source, columns, _unnest).push(node.right)
     links = [same(c, carried[c.id]) for c in columns]
     kind = node.kind
     if kind == "single" and at_most_one_row(node.right):
