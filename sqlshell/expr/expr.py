@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 class Expr(Node):
     """A typed expression."""
 
-    type: SqlType
-    nullable: bool
+    if TYPE_CHECKING:
+
+        @property
+        def type(self) -> SqlType:
+            """The SQL type of its values."""
+
+        @property
+        def nullable(self) -> bool:
+            """Whether it can be NULL."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Literal(Expr):
     type: SqlType
 
     @property
-    def nullable(self) -> bool:  # type: ignore[override]
+    def nullable(self) -> bool:
         return self.value is None
 
 
@@ -80,7 +87,7 @@ class Cast(Expr):
     span: Span | None = field(default=None, compare=False)
 
     @property
-    def nullable(self) -> bool:  # type: ignore[override]
+    def nullable(self) -> bool:
         return self.safe or self.arg.nullable
 
 
@@ -93,7 +100,7 @@ class And(Expr):
     type: ClassVar[SqlType] = BOOLEAN
 
     @property
-    def nullable(self) -> bool:  # type: ignore[override]
+    def nullable(self) -> bool:
         return any(a.nullable for a in self.args)
 
 
@@ -106,7 +113,7 @@ class Or(Expr):
     type: ClassVar[SqlType] = BOOLEAN
 
     @property
-    def nullable(self) -> bool:  # type: ignore[override]
+    def nullable(self) -> bool:
         return any(a.nullable for a in self.args)
 
 
@@ -120,7 +127,7 @@ class In(Expr):
     type: ClassVar[SqlType] = BOOLEAN
 
     @property
-    def nullable(self) -> bool:  # type: ignore[override]
+    def nullable(self) -> bool:
         return self.value.nullable or any(o.nullable for o in self.options)
 
 
@@ -143,7 +150,7 @@ class Case(Expr):
     type: SqlType
 
     @property
-    def nullable(self) -> bool:  # type: ignore[override]
+    def nullable(self) -> bool:
         return self.otherwise.nullable or any(b.value.nullable for b in self.branches)
 
 
@@ -177,11 +184,11 @@ class Lambda(Expr):
     body: Expr
 
     @property
-    def type(self) -> SqlType:  # type: ignore[override]
+    def type(self) -> SqlType:
         return self.body.type
 
     @property
-    def nullable(self) -> bool:  # type: ignore[override]
+    def nullable(self) -> bool:
         return self.body.nullable
 
 
@@ -235,11 +242,11 @@ class WindowCall(Expr):
     frame: Frame
 
     @property
-    def type(self) -> SqlType:  # type: ignore[override]
+    def type(self) -> SqlType:
         return self.call.type
 
     @property
-    def nullable(self) -> bool:  # type: ignore[override]
+    def nullable(self) -> bool:
         return self.call.nullable
 
 
