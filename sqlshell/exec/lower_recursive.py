@@ -32,7 +32,7 @@ def run_recursive(lowering: Lowering, node: RecursiveCte) -> pl.LazyFrame:
     rounds = [rows]
     total = rows.height
     step_scans = lowering.rewind_scans()
-    while rows.height:
+    while rows.height and (node.limit is None or total < node.limit):
         if len(rounds) > node.max_rounds:
             raise DataError(
                 f"the recursive CTE {node.name} did not end within {node.max_rounds} rounds",

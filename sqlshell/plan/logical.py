@@ -469,6 +469,8 @@ class RecursiveCte(Plan):
     columns: tuple[Column, ...]
     distinct: bool = False
     max_rounds: int = 100
+    limit: int | None = None
+    """Rounds may end once so many rows are there."""
 
     @property
     def output(self) -> tuple[Column, ...]:

@@ -5,6 +5,7 @@
     Limit(n, skip m) > Union      ->  Limit(n, skip m) > Union of Limit(n + m)         TopN likewise
     Limit(n) > Join[left](a, b)   ->  Limit(n) > Join[left](Limit(n) > a, b)           TopN too, over a's columns
     Limit(n) > Scan               ->  Limit(n) > Scan(limit=n)                         a hint: reading may stop there
+    Limit(n) > RecursiveCte       ->  Limit(n) > RecursiveCte(limit=n)                 no more rounds than it takes
     Limit(n) > Limit(m)           ->  one Limit
 
 A limit never passes a filter, an aggregate, a window or an inner join, all of which change how many rows arrive.
@@ -17,7 +18,18 @@ from sqlshell.expr.expr import Column, Expr, SortKey, substitute
 from sqlshell.optimizer.properties import is_deterministic, refs, refs_of
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.optimizer.stats import as_before
-from sqlshell.plan.logical import Generate, Join, Limit, Plan, Project, Scan, Sort, TopN, Union
+from sqlshell.plan.logical import (
+    Generate,
+    Join,
+    Limit,
+    Plan,
+    Project,
+    RecursiveCte,
+    Scan,
+    Sort,
+    TopN,
+    Union,
+)
 from sqlshell.records import replace
 
 _KEEPS_LEFT = frozenset({"left", "mark", "single"})
@@ -71,6 +83,9 @@ def _hinted(node: Plan, rows: int) -> Plan:
     """`node`, allowed to give no more than some `rows` of its rows; itself when that is of no use to it."""
     match node:
         case Scan():
+            smaller = node.limit is None or node.limit > rows
+            return replace(node, limit=rows) if smaller else node
+        case RecursiveCte(distinct=False):
             smaller = node.limit is None or node.limit > rows
             return replace(node, limit=rows) if smaller else node
         case Union():
