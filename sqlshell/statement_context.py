@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,13 @@ class StatementContext:
         self.now = datetime.now(UTC).replace(tzinfo=None)
         self.settings = session.settings
         self.current_schema = DEFAULT_SCHEMA
-        self.current_user = getpass.getuser()
+
+    @property
+    def current_user(self) -> str:
+        """The name of the user who runs this process."""
+        import getpass
+
+        return getpass.getuser()
 
     def resolve_relation(
         self, name: tuple[str, ...], span: Span | None, version: TableVersion | None

@@ -8,7 +8,6 @@ import struct
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
@@ -164,6 +163,8 @@ def fold_cast(value: Literal, to: SqlType, zone: str) -> Literal | None:
         if to == TIMESTAMP_NTZ and _TIMESTAMP.match(v):
             return Literal(_wall_clock(v), TIMESTAMP_NTZ)
         if to == TIMESTAMP and _TIMESTAMP.match(v):
+            from zoneinfo import ZoneInfo
+
             local = _wall_clock(v).replace(tzinfo=ZoneInfo(zone))
             return Literal(local.astimezone(UTC).replace(tzinfo=None), TIMESTAMP)
     except (ValueError, KeyError, OverflowError):

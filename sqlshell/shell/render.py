@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
-from unicodedata import east_asian_width
 
 from sqlshell.types import Numeric
 
@@ -57,7 +55,11 @@ def cell(value: Any) -> str:
 
 
 def _nested(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else cell(value)
+    if not isinstance(value, str):
+        return cell(value)
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _float(value: float) -> str:
@@ -77,6 +79,8 @@ def width(text: str) -> int:
     """Terminal cells a text takes."""
     if text.isascii():
         return len(text)
+    from unicodedata import east_asian_width
+
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
@@ -141,6 +145,8 @@ def _json(result: Result, out: TextIO) -> None:
 
 
 def _records(fields: tuple[Field, ...], rows: Iterable[tuple[Any, ...]]) -> Iterable[str]:
+    import json
+
     names = [f.name for f in fields]
     for row in rows:
         yield json.dumps(dict(zip(names, row, strict=True)), default=_json_value, ensure_ascii=False)
