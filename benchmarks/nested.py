@@ -126,7 +126,7 @@ def main() -> None:
             try:
                 seconds = best_of(lambda e=engine, t=text: e.run(t), options.rounds)
                 cells.append(f"{seconds * 1000:18.1f}")
-            except Exception:  # noqa: BLE001 - a peer's own error types
+            except Exception:
                 cells.append(f"{'-':>18}")
         own = parquet_leaves.leaf_bytes(str(path), parquet_leaves.wanted_columns(str(path), leaves))
         read = bytes_read(engines[0], sql)

@@ -151,7 +151,7 @@ def available(names: list[str]) -> list[Engine]:
     for name in names:
         try:
             engines.append(ENGINES[name]())
-        except Exception as e:  # noqa: BLE001 - not installed, or without its Java: a peer's own error types
+        except Exception as e:
             print(f"({name} left out: {str(e).splitlines()[0] if str(e) else type(e).__name__})")
     return engines
 

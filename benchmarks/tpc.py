@@ -44,7 +44,7 @@ class Measured:
 
         try:
             wall, cpu = timed(once)
-        except Exception as e:  # noqa: BLE001 - a peer's own error types
+        except Exception as e:
             self.failed[nr] = str(e)
             return
         self.wall[nr] = min(wall, self.wall.get(nr, wall))
@@ -109,7 +109,9 @@ def summary(measured: list[Measured], judge: Measured | None) -> None:
     """Geometric means over each engine's right answers, and ratios over what it shares with DuckDB."""
     print(f"load average {os.getloadavg()[0]:.1f}")
     for m in measured:
-        line = f"{m.engine.name:18} {len(m.right):3} right, geomean {geomean(m.wall[q] for q in m.right):.4f} s"
+        line = (
+            f"{m.engine.name:18} {len(m.right):3} right, geomean {geomean(m.wall[q] for q in m.right):.4f} s"
+        )
         if judge is not None and m is not judge:
             shared = m.right & judge.right
             wall = geomean(m.wall[q] / judge.wall[q] for q in shared)

@@ -94,7 +94,11 @@ def events(rng: random.Random) -> list[dict[str, Any]]:
     rows = []
     for i in range(1, 1501):
         items = [
-            {"sku": rng.choice(PRODUCTS)[0], "qty": rng.randrange(1, 4), "tags": rng.sample(["new", "sale", "gift"], k=rng.randrange(3))}
+            {
+                "sku": rng.choice(PRODUCTS)[0],
+                "qty": rng.randrange(1, 4),
+                "tags": rng.sample(["new", "sale", "gift"], k=rng.randrange(3)),
+            }
             for _ in range(rng.randrange(4))
         ]
         rows.append(
@@ -104,10 +108,16 @@ def events(rng: random.Random) -> list[dict[str, Any]]:
                 "at": datetime(2025, 6, 1, tzinfo=UTC) + timedelta(seconds=rng.randrange(2_592_000)),
                 "user": {
                     "id": rng.randrange(1, 201),
-                    "device": {"os": rng.choice(["linux", "macos", "android", "ios"]), "mobile": rng.random() < 0.5},
+                    "device": {
+                        "os": rng.choice(["linux", "macos", "android", "ios"]),
+                        "mobile": rng.random() < 0.5,
+                    },
                 },
                 "items": items,
-                "attributes": {k: rng.choice(["a", "b", "c"]) for k in rng.sample(["campaign", "variant", "theme"], k=rng.randrange(1, 4))},
+                "attributes": {
+                    k: rng.choice(["a", "b", "c"])
+                    for k in rng.sample(["campaign", "variant", "theme"], k=rng.randrange(1, 4))
+                },
             }
         )
     return rows
@@ -118,8 +128,16 @@ EVENT_SCHEMA = pa.schema(
         ("event_id", pa.int64()),
         ("kind", pa.string()),
         ("at", pa.timestamp("us", tz="UTC")),
-        ("user", pa.struct([("id", pa.int64()), ("device", pa.struct([("os", pa.string()), ("mobile", pa.bool_())]))])),
-        ("items", pa.list_(pa.struct([("sku", pa.string()), ("qty", pa.int32()), ("tags", pa.list_(pa.string()))]))),
+        (
+            "user",
+            pa.struct(
+                [("id", pa.int64()), ("device", pa.struct([("os", pa.string()), ("mobile", pa.bool_())]))]
+            ),
+        ),
+        (
+            "items",
+            pa.list_(pa.struct([("sku", pa.string()), ("qty", pa.int32()), ("tags", pa.list_(pa.string()))])),
+        ),
         ("attributes", pa.map_(pa.string(), pa.string())),
     ]
 )
@@ -166,7 +184,9 @@ def main() -> None:
         writer.writerows(people)
     pq.write_table(orders(rng), HERE / "orders.parquet", compression="zstd", row_group_size=500)
     rows = events(rng)
-    pq.write_table(pa.Table.from_pylist(rows, schema=EVENT_SCHEMA), HERE / "events.parquet", compression="zstd")
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=EVENT_SCHEMA), HERE / "events.parquet", compression="zstd"
+    )
     with (HERE / "events.jsonl").open("w", encoding="utf-8") as f:
         for row in rows[:500]:
             f.write(json.dumps(row, default=lambda v: v.isoformat(), ensure_ascii=False) + "\n")

@@ -65,9 +65,7 @@ class Error(Exception):
         return (_rebuild, (type(self), self.message, self.condition, self.span, self.hint))
 
 
-def _rebuild(
-    cls: type[Error], message: str, condition: str, span: Span | None, hint: str | None
-) -> Error:
+def _rebuild(cls: type[Error], message: str, condition: str, span: Span | None, hint: str | None) -> Error:
     return cls(message, condition=condition, span=span, hint=hint)
 
 
@@ -211,9 +209,7 @@ def locate(sql: str, span: Span) -> Location:
     if line_end < 0:
         line_end = len(sql)
     width = max(1, min(end, line_end) - start)
-    return Location(
-        sql.count("\n", 0, start) + 1, start - line_start + 1, sql[line_start:line_end], width
-    )
+    return Location(sql.count("\n", 0, start) + 1, start - line_start + 1, sql[line_start:line_end], width)
 
 
 def render_error(error: Error, sql: str | None = None) -> str:

@@ -78,7 +78,9 @@ class Result:
             with pa.memory_map(path) as source, pa.ipc.open_file(source) as reader:
                 for i in range(reader.num_record_batches):
                     batch = reader.get_batch(i)
-                    arrays = [result_column(a, f.type) for a, f in zip(batch.columns, self.fields, strict=True)]
+                    arrays = [
+                        result_column(a, f.type) for a, f in zip(batch.columns, self.fields, strict=True)
+                    ]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def arrow(self) -> pa.Table:

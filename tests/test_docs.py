@@ -60,12 +60,8 @@ def test_sql(where: str, code: str, session: object) -> None:
 
 
 def test_pages_name_files_that_exist() -> None:
-    missing = []
-    for page in PAGES:
-        for name in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", page.read_text()):
-            if not (ROOT / name).exists() and not (ROOT / "sqlshell" / name).exists():
-                missing.append(f"{page.name}: {name}")
-    assert not missing
+    named = [(p, n) for p in PAGES for n in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", p.read_text())]
+    assert [n for _, n in named if not (ROOT / n).exists() and not (ROOT / "sqlshell" / n).exists()] == []
 
 
 def test_settings_page_lists_every_setting() -> None:

@@ -1,9 +1,9 @@
 """PEP 249 connections and cursors over a `Session`, with Arrow results.
 
-    >>> import sqlshell
-    >>> con = sqlshell.connect()
-    >>> con.cursor().execute("SELECT 1 AS x").fetchall()
-    [(1,)]
+>>> import sqlshell
+>>> con = sqlshell.connect()
+>>> con.cursor().execute("SELECT 1 AS x").fetchall()
+[(1,)]
 """
 
 from __future__ import annotations

@@ -198,6 +198,7 @@ _CORRUPT_WORDS = (
     "orc file",
     "page header",
     "json parsing error",
+    "error parsing line",
     "csv malformed",
 )
 

@@ -244,7 +244,9 @@ def _unknown_rows(p: _Pair, numbered: pl.LazyFrame) -> pl.LazyFrame | None:
     used = {i for c in parts for i in columns_of(c)}
     left_null = _any_null([f"c{i}" for i in sorted(used & left_ids)])
     right_null = _any_null([f"c{i}" for i in sorted(used & right_ids)])
-    used_right = [f"c{i}" for i in sorted({i for c in conjuncts(p.node.condition) for i in columns_of(c)} & right_ids)]
+    used_right = [
+        f"c{i}" for i in sorted({i for c in conjuncts(p.node.condition) for i in columns_of(c)} & right_ids)
+    ]
     right = p.right.select(used_right or p.right_names).unique().cache()
     whole = p.k.lower(conjoin(conjuncts(p.node.condition)))
     pieces = []
@@ -255,7 +257,9 @@ def _unknown_rows(p: _Pair, numbered: pl.LazyFrame) -> pl.LazyFrame | None:
     if not pieces:
         return None
     # A pair counts only while no other part rejects it outright: the whole AND must be NULL, not FALSE.
-    return pl.concat([piece.filter(whole.is_null()).select(pl.col(ROW).unique()) for piece in pieces]).unique()
+    return pl.concat(
+        [piece.filter(whole.is_null()).select(pl.col(ROW).unique()) for piece in pieces]
+    ).unique()
 
 
 def _any_null(names: list[str]) -> pl.Expr | None:
@@ -265,9 +269,7 @@ def _any_null(names: list[str]) -> pl.Expr | None:
 def _single(p: _Pair) -> pl.LazyFrame:
     """A left join that raises when a left row meets two right rows."""
     if not p.condition.keys and p.residual is None:
-        one = p.right.select(
-            [_at_most_one(p, pl.len(), pl.col(n).first()).alias(n) for n in p.right_names]
-        )
+        one = p.right.select([_at_most_one(p, pl.len(), pl.col(n).first()).alias(n) for n in p.right_names])
         return p.left.join(one, how="cross")
     numbered = p.numbered()
     joined = p.join("left", numbered) if p.simple else p.inner(numbered)

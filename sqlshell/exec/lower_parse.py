@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sqlshell.errors import NotSupportedError
 from sqlshell import text_values as tv
+from sqlshell.errors import NotSupportedError
 from sqlshell.exec.lower_types import WALL_MICROS, dtype
 from sqlshell.types import (
     Binary,

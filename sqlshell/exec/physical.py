@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from sqlshell.expr.expr import Column
 from sqlshell.plan.logical import Named, Plan
 from sqlshell.records import dataclass
+
+if TYPE_CHECKING:
+    from sqlshell.expr.expr import Column
 
 
 @dataclass(frozen=True)

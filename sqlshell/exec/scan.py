@@ -85,7 +85,9 @@ def _read_group(k: Kernel, node: Scan, source: Source, pieces: list[Piece]) -> p
     if constants:
         values = dict(zip(source.partition_columns, pieces[0][0].partition, strict=True))
         lf = lf.with_columns(
-            _partition_value(k, values[f], request.field_type(f)).alias(f) for f in node.fields if f in constants
+            _partition_value(k, values[f], request.field_type(f)).alias(f)
+            for f in node.fields
+            if f in constants
         )
     return _finish(k, node, lf)
 
@@ -150,9 +152,7 @@ def native_predicate(e: Expr, fields: dict[int, str], schema: pl.Schema) -> pl.E
         case Call(fn=fn, args=(Literal() as v, Column() as c)) if fn in _COMPARE:
             return _native_comparison(_MIRROR[fn], c, v, fields, schema)
         case In(value=Column() as c, options=options) if all(isinstance(o, Literal) for o in options):
-            parts = [
-                _native_comparison("=", c, o, fields, schema) for o in options if isinstance(o, Literal)
-            ]
+            parts = [_native_comparison("=", c, o, fields, schema) for o in options if isinstance(o, Literal)]
             if len(parts) > 16 or any(p is None for p in parts):
                 return None
             return pl.any_horizontal([p for p in parts if p is not None])

@@ -13,6 +13,7 @@ import polars as pl
 
 from sqlshell.errors import CorruptInputError
 from sqlshell.exec.lower_types import dtype
+from sqlshell.storage.json_schema import misfit
 from sqlshell.storage.text_open import open_text
 from sqlshell.types import (
     Array,
@@ -42,7 +43,7 @@ def read(request: FilesToRead) -> pl.LazyFrame:
     elif source.option("mode") == "FAILFAST":
         lf = pl.scan_ndjson(files, schema=schema)
     else:
-        lf = _tolerant(files, schema, drop=source.option("mode") == "DROPMALFORMED")
+        lf = _tolerant(request, files, schema)
     columns = []
     for name in request.fields:
         sql_type = request.field_type(name)
@@ -87,23 +88,31 @@ def frame_of(records: list[Any], schema: dict[str, Any]) -> pl.DataFrame:
     return pl.read_ndjson(text.encode(), schema=schema)
 
 
-def _tolerant(files: list[str], schema: dict[str, Any], *, drop: bool) -> pl.LazyFrame:
+def _tolerant(request: FilesToRead, files: list[str], schema: dict[str, Any]) -> pl.LazyFrame:
+    """Records line by line: one that does not fit is left out, or gives what fits and its text."""
+    source = request.source
+    drop = source.option("mode") == "DROPMALFORMED"
+    corrupt = source.option("columnnameofcorruptrecord", "_corrupt_record")
     frames = []
     for path in files:
         records: list[dict[str, Any]] = []
         with open_text(path) as f:
-            for line in f:
-                if not line.strip():
-                    continue
+            for line in filter(str.strip, f):
                 try:
                     record = json.loads(line)
                 except json.JSONDecodeError:
                     record = None
-                if isinstance(record, dict):
-                    records.append(record)
-                elif not drop:
-                    records.append({})
+                fits = isinstance(record, dict) and misfit(record, source.schema) is None
+                if not fits and drop:
+                    continue
+                if not isinstance(record, dict):
+                    record = {}
+                if corrupt in schema:
+                    record[corrupt] = None if fits else line.rstrip("\r\n")
+                records.append(record)
         text = "\n".join(json.dumps(r, ensure_ascii=False) for r in records)
-        frame = pl.read_ndjson(text.encode(), schema=schema, ignore_errors=True) if text else pl.DataFrame(schema=schema)
-        frames.append(frame)
+        if text:
+            frames.append(pl.read_ndjson(text.encode(), schema=schema, ignore_errors=True))
+        else:
+            frames.append(pl.DataFrame(schema=schema))
     return pl.concat(frames).lazy()

@@ -86,7 +86,11 @@ def _join_strings(tokens: Sequence[Token], i: int, text: str, out: list[Token]) 
     before = out[-1] if out else None
     if before is not None and upper(before) in _TYPED_LITERALS and not after_dot(out, len(out) - 1):
         value = LITERAL_MARK + value
-    elif before is not None and (before.token_type in _TYPES or upper(before) == "TIME") and not after_dot(out, len(out) - 1):
+    elif (
+        before is not None
+        and (before.token_type in _TYPES or upper(before) == "TIME")
+        and not after_dot(out, len(out) - 1)
+    ):
         raise ParseError(
             f'Literals of the type "{before.text.upper()}" are not supported',
             condition="UNSUPPORTED_TYPED_LITERAL",

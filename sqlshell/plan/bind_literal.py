@@ -182,7 +182,7 @@ def typed(text: str, to: SqlType, zone: str, span: Span | None) -> Literal | Non
     """
     from sqlshell import text_values
 
-    if text.strip().lower() in _SPECIAL or not (to == DATE or to == TIMESTAMP or to == TIMESTAMP_NTZ):
+    if text.strip().lower() in _SPECIAL or to not in (DATE, TIMESTAMP, TIMESTAMP_NTZ):
         return None
     if to == DATE:
         found = text_values.date_days(text)

@@ -140,7 +140,7 @@ def make_aggregate(
     args: Sequence[Argument],
     *,
     distinct: bool = False,
-    filter: Expr | None = None,  # noqa: A002 (SQL's word)
+    filter: Expr | None = None,
     order_by: tuple[SortKey, ...] = (),
     ignore_nulls: bool = False,
     span: Span | None = None,

@@ -73,7 +73,7 @@ class BindContext(Protocol):
         """The table or view called `name`; raises TABLE_OR_VIEW_NOT_FOUND with did-you-mean."""
         ...
 
-    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:  # noqa: A002
+    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
         """The files at `uri` as a source; the format is guessed when None."""
         ...
 

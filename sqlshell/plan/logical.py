@@ -175,7 +175,8 @@ class Scan(Plan):
     scan exactly (and used to skip files and row groups). `leaves`, when set, are the leaf paths to read below
     nested columns (nested schema pruning; `rules/prune_nested_fields.py`): values of other leaves are absent from
     the produced structs. A path is (field, then struct field names, "[]" for an array's element, "{}" and "key" or
-    "value" for a map's): ("items", "[]", "qty"). It may end early: all below; a field without paths is read whole. `limit` is a hint: reading may stop once so many rows passed the filters.
+    "value" for a map's): ("items", "[]", "qty"). It may end early: all below; a field without paths is read whole.
+    `limit` is a hint: reading may stop once so many rows passed the filters.
     """
 
     expr_fields: ClassVar = ("filters",)
@@ -336,8 +337,8 @@ JOIN_KINDS = ("inner", "left", "right", "full", "semi", "anti", "cross", "mark",
 class Join(Plan):
     """A join on `condition` (None for cross).
 
-    semi/anti/mark keep the left columns; mark adds the nullable boolean `mark`. An anti or mark join with
-    `null_aware` follows NOT IN / IN: an unknown comparison keeps no row (anti) or marks NULL (mark). `single` is a left join that
+    semi/anti/mark keep the left columns; mark adds the nullable boolean `mark`. An anti or mark join with `null_aware`
+    follows NOT IN / IN: an unknown comparison keeps no row (anti) or marks NULL (mark). `single` is a left join that
     raises SCALAR_SUBQUERY_TOO_MANY_ROWS when a left row meets two right rows.
     """
 

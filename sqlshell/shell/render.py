@@ -91,16 +91,16 @@ def _box(result: Result, out: TextIO) -> None:
         return
     rows = [[_one_line(cell(v)) for v in row] for row in values]
     headers = [_one_line(f.name) for f in result.fields]
-    widths = [
-        max([width(h), *(width(r[i]) for r in rows)]) for i, h in enumerate(headers)
-    ]
+    widths = [max([width(h), *(width(r[i]) for r in rows)]) for i, h in enumerate(headers)]
     right = [isinstance(f.type, Numeric) for f in result.fields]
 
     def line(left: str, middle: str, end: str) -> str:
         return left + middle.join("─" * (w + 2) for w in widths) + end + "\n"
 
     def row_text(cells: list[str]) -> str:
-        return "│" + "│".join(f" {_pad(c, w, r)} " for c, w, r in zip(cells, widths, right, strict=True)) + "│\n"
+        return (
+            "│" + "│".join(f" {_pad(c, w, r)} " for c, w, r in zip(cells, widths, right, strict=True)) + "│\n"
+        )
 
     out.write(line("┌", "┬", "┐"))
     out.write(row_text(headers))

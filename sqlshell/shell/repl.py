@@ -24,8 +24,8 @@ class Repl:
 
     def run(self) -> int:
         """Read and run until Ctrl-D or `.quit`; gives the exit code."""
-        from sqlshell.version import __version__
         from sqlshell.parser.script import is_complete
+        from sqlshell.version import __version__
 
         prompt = _prompt_session()
         sys.stderr.write(f"sqlshell {__version__}. End statements with ; and leave with Ctrl-D.\n")

@@ -39,7 +39,7 @@ def describe(source: Source, schema: Struct | None) -> Source:
     if mode not in MODES:
         raise AnalysisError(f"CSV mode is {', '.join(MODES)}, not {mode}", condition="INVALID_OPTION")
     path = next((f.path for f in source.files if f.size > 0), None)
-    sample = _sample_text(path) if path else ""
+    sample = _sample_text(path, options.get("comment")) if path else ""
     sep = _unescape(options.get("sep") or options.get("delimiter") or "") or _delimiter(sample)
     quote = options.get("quote", '"')
     explicit = {"sep": sep, "quote": quote, "mode": mode}
@@ -55,10 +55,14 @@ def describe(source: Source, schema: Struct | None) -> Source:
     elif schema is None:
         header = _has_header(rows)
     else:
-        header = bool(rows) and [n.lower() for n in rows[0]] == [f.name.lower() for f in schema.fields]
+        corrupt = explicit.get("columnnameofcorruptrecord", "_corrupt_record").lower()
+        named = [n for f in schema.fields if (n := f.name.lower()) != corrupt]
+        header = bool(rows) and [n.lower() for n in rows[0]] == named
     explicit["header"] = "true" if header else "false"
     if schema is None:
-        schema = _schema(rows, header, _is_true(options.get("inferschema", "true")), explicit.get("nullvalue"))
+        schema = _schema(
+            rows, header, _is_true(options.get("inferschema", "true")), explicit.get("nullvalue")
+        )
     return replace(source, schema=schema, options=tuple(sorted(explicit.items())))
 
 
@@ -70,9 +74,16 @@ def _unescape(text: str) -> str:
     return {"\\t": "\t", "tab": "\t"}.get(text, text)
 
 
-def _sample_text(path: str) -> str:
+def _sample_text(path: str, comment: str | None) -> str:
     with open_text(path) as f:
-        return f.read(65_536)
+        text = f.read(65_536)
+    if comment is None:
+        return text
+    return "".join(_without_comments(iter(text.splitlines(keepends=True)), comment))
+
+
+def _without_comments(lines: Iterator[str], comment: str | None) -> Iterator[str]:
+    return lines if comment is None else (line for line in lines if not line.startswith(comment))
 
 
 def _delimiter(sample: str) -> str:
@@ -104,7 +115,8 @@ def _reader(lines: Iterator[str], options: dict[str, str]) -> Iterator[list[str]
 
 def _sample_rows(path: str, options: dict[str, str]) -> list[list[str]]:
     with open_text(path) as f:
-        return list(islice((r for r in _reader(iter(f), options) if r), SAMPLE_ROWS))
+        lines = _without_comments(iter(f), options.get("comment"))
+        return list(islice((r for r in _reader(lines, options) if r), SAMPLE_ROWS))
 
 
 def _has_header(rows: list[list[str]]) -> bool:
@@ -149,17 +161,18 @@ def unique_names(names: list[str]) -> list[str]:
 def find_malformed(source: Source) -> str | None:
     """File, line and column of the first record that does not fit the schema, in words; None when all do."""
     options = dict(source.options)
-    data = [f for f in source.schema.fields if f.name not in source.partition_columns]
-    null = options.get("nullvalue")
+    corrupt = options.get("columnnameofcorruptrecord", "_corrupt_record")
+    data = [f for f in source.schema.fields if f.name not in (*source.partition_columns, corrupt)]
+    null, comment = options.get("nullvalue"), options.get("comment")
     for file in source.files:
         with open_text(file.path) as f:
-            reader = csv.reader(
-                f, delimiter=options["sep"], quotechar=options.get("quote") or None
-            )
+            reader = csv.reader(f, delimiter=options["sep"], quotechar=options.get("quote") or None)
             line = 0
             for n, row in enumerate(reader):
                 start, line = line + 1, reader.line_num
                 if not row or (n == 0 and options["header"] == "true"):
+                    continue
+                if comment is not None and row[0].startswith(comment):
                     continue
                 if len(row) > len(data):
                     return f"{file.path}, line {start}: {len(row)} values where the schema has {len(data)}"

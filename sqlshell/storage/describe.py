@@ -51,6 +51,8 @@ def describe_source(
 
     Raises PATH_NOT_FOUND, or UNABLE_TO_INFER_FORMAT when no file name tells the format.
     """
+    if format is not None:
+        _format(uri, format, [])
     paths = uris.expand(uri, base)
     options = {k.lower(): v for k, v in options.items()}
     if "schema" in options:
@@ -73,9 +75,20 @@ def describe_source(
         FileInfo(p, os.path.getsize(p), None, tuple(v.values()), os.path.getmtime(p))
         for p, v in zip(paths, partitions, strict=True)
     )
+    _check_options(name, options)
     bare = Source(f"{name}.`{uri}`", name, Struct(()), files, keys, tuple(options.items()))
     described = _describers()[name](bare, schema)
     return _with_partitions(described, partitions, schema)
+
+
+def _check_options(format: str, options: dict[str, str]) -> None:
+    """CSV and JSON look at their options themselves; the others have next to none."""
+    for key, value in options.items():
+        if format == "parquet" and key == "mergeschema":
+            if value.strip().lower() == "true":
+                raise NotSupportedError("mergeSchema is not supported yet: give a schema instead")
+        elif format not in {"csv", "json"}:
+            raise AnalysisError(f"{format} has no option {key}", condition="INVALID_OPTION")
 
 
 def _format(uri: str, format: str | None, paths: list[str]) -> str:
@@ -121,7 +134,9 @@ def _partition_root(path: str) -> str | None:
     return head
 
 
-def _with_partitions(source: Source, partitions: list[dict[str, str | None]], schema: Struct | None) -> Source:
+def _with_partitions(
+    source: Source, partitions: list[dict[str, str | None]], schema: Struct | None
+) -> Source:
     if not source.partition_columns:
         return source
     data = tuple(f for f in source.schema.fields if f.name not in source.partition_columns)

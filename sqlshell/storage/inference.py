@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _INTEGER = re.compile(r"[+-]?\d+\Z")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 _SPECIAL = {"nan", "infinity", "+infinity", "-infinity", "inf", "-inf", "+inf"}
-_TIMESTAMP = re.compile(r"\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?\Z")
+_TIMESTAMP = re.compile(
+    r"\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?\Z"
+)
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}\Z")
 
 

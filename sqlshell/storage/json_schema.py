@@ -20,6 +20,8 @@ from sqlshell.types import (
     Boolean,
     Double,
     Field,
+    Float,
+    Integral,
     SqlType,
     String,
     Struct,
@@ -154,7 +156,9 @@ def settle(t: SqlType) -> SqlType:
         case Array():
             return Array(settle(t.element))
         case Struct():
-            return Struct(tuple(Field(f.name, settle(f.type)) for f in sorted(t.fields, key=lambda f: f.name)))
+            return Struct(
+                tuple(Field(f.name, settle(f.type)) for f in sorted(t.fields, key=lambda f: f.name))
+            )
     return t
 
 
@@ -171,31 +175,32 @@ def find_malformed(source: Source) -> str | None:
                     return f"{file.path}, line {n}, column {e.colno}: {e.msg}"
                 if not isinstance(record, dict):
                     return f"{file.path}, line {n}: a record must be an object"
-                wrong = _misfit(record, source.schema, "")
+                wrong = misfit(record, source.schema)
                 if wrong:
                     return f"{file.path}, line {n}: {wrong}"
     return None
 
 
-def _misfit(value: Any, t: SqlType, path: str) -> str | None:
+def misfit(value: Any, t: SqlType, path: str = "") -> str | None:
+    """The first field of a parsed value that does not fit its type, in words; None when all do."""
     match t:
         case Struct() if isinstance(value, dict):
             for f in t.fields:
                 if value.get(f.name) is not None:
-                    wrong = _misfit(value[f.name], f.type, f"{path}.{f.name}" if path else f.name)
+                    wrong = misfit(value[f.name], f.type, f"{path}.{f.name}" if path else f.name)
                     if wrong:
                         return wrong
             return None
         case Array() if isinstance(value, list):
-            return next((w for v in value if v is not None and (w := _misfit(v, t.element, path))), None)
+            return next((w for v in value if v is not None and (w := misfit(v, t.element, path))), None)
         case Boolean() if isinstance(value, bool):
             return None
-        case BigInt() if isinstance(value, int) and not isinstance(value, bool):
-            return None
-        case Double() if isinstance(value, (int, float)) and not isinstance(value, bool):
+        case Integral() if isinstance(value, int) and not isinstance(value, bool):
+            return None if -(2 ** (t.bits - 1)) <= value < 2 ** (t.bits - 1) else f"field {path}: {value} is out of range"
+        case Double() | Float() if isinstance(value, (int, float)) and not isinstance(value, bool):
             return None
         case String() | Void():
             return None
-        case Struct() | Array() | Boolean() | BigInt() | Double():
+        case Struct() | Array() | Boolean() | Integral() | Double() | Float():
             return f"field {path}: {json.dumps(value)[:60]} is not {t}"
     return None

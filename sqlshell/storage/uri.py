@@ -24,7 +24,7 @@ def resolve(uri: str, base: str | None = None) -> str:
 
 def open_uri(uri: str, mode: str = "rb") -> object:
     """Open a local file."""
-    return open(resolve(uri), mode)  # noqa: SIM115 - the caller closes it
+    return open(resolve(uri), mode)
 
 
 def expand(uri: str, base: str | None = None) -> list[str]:
@@ -39,6 +39,7 @@ def expand(uri: str, base: str | None = None) -> list[str]:
         return _files_below(path)
     if has_magic(path):
         matches = sorted(glob(path, recursive=True))
+        matches = [m for m in matches if not _hidden(os.path.basename(m))]
         files = [f for m in matches for f in ([m] if os.path.isfile(m) else _files_below(m))]
         if files:
             return files

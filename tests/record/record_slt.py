@@ -131,7 +131,9 @@ if __name__ == "__main__":
     files = [Path(a).resolve() for a in arguments] or sorted(SLT.glob("*.slt"))
     os.chdir(SAMPLES)
     chosen: Spark | Ours = Ours() if "--here" in sys.argv else Spark()
-    failures = [f for file in files for f in record(chosen, file, "--here" in sys.argv, "--missing" in sys.argv)]
+    failures = [
+        f for file in files for f in record(chosen, file, "--here" in sys.argv, "--missing" in sys.argv)
+    ]
     if isinstance(chosen, Ours):
         chosen.session.close()
     sys.exit("\n".join(failures) if failures else 0)

@@ -44,7 +44,9 @@ def same(a: Any, b: Any, tolerance: float = 1e-9) -> bool:
         return len(a) == len(b) and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k], tolerance) for k in a)
-    if isinstance(a, float) and isinstance(b, (int, float)) or isinstance(b, float) and isinstance(a, int):
+    if (isinstance(a, float) and isinstance(b, (int, float))) or (
+        isinstance(b, float) and isinstance(a, int)
+    ):
         return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
 

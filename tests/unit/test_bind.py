@@ -78,7 +78,7 @@ class Context:
                 return Source(label, "parquet", self.tables[key])
         raise AnalysisError(f"no table {key}", condition="TABLE_OR_VIEW_NOT_FOUND", span=span)
 
-    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:  # noqa: A002
+    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
         shown = ",".join(f"{k}={v}" for k, v in options.items())
         return Source(f"{format or '?'}:{uri}{shown}", format or "parquet", parse_schema("a int, b string"))
 

@@ -99,13 +99,17 @@ def test_cancel_from_another_thread_and_go_on(connection: Connection) -> None:
     thread = threading.Thread(target=stop)
     thread.start()
     with pytest.raises(QueryCancelled):
-        connection.execute("SELECT count(*) FROM range(200000) a JOIN range(200000) b ON a.id % 7 > b.id % 11")
+        connection.execute(
+            "SELECT count(*) FROM range(200000) a JOIN range(200000) b ON a.id % 7 > b.id % 11"
+        )
     thread.join()
     assert connection.execute("SELECT count(*) FROM range(10)").fetchall() == [(10,)]
 
 
 def test_empty_result_has_a_schema(connection: Connection) -> None:
-    table = connection.execute("SELECT product, price FROM 'orders.parquet' WHERE price < 0").fetch_arrow_table()
+    table = connection.execute(
+        "SELECT product, price FROM 'orders.parquet' WHERE price < 0"
+    ).fetch_arrow_table()
     assert table.num_rows == 0
     assert table.column_names == ["product", "price"]
 

@@ -191,7 +191,7 @@ def test_lambdas_over_own_parameters() -> None:
     assert LISTS.run("transform", "a", fn("e", lambda e: plus(e, num(1)))) == [
         [2, 3, None, 3], [], None, [None], [4],
     ]  # fmt: skip
-    assert LISTS.run("transform", "b", fn("e i", lambda e, i: plus(e, i))) == [[2, 10], [2], [1], [1], [3, 4]]
+    assert LISTS.run("transform", "b", fn("e i", plus)) == [[2, 10], [2], [1], [1], [3, 4]]
     more = fn("e", lambda e: make_call(">", [e, num(1)]))
     assert LISTS.run("filter", "a", more) == [[2, 2], [], None, [], [3]]
     assert LISTS.run("exists", "a", more) == [True, False, None, None, True]
@@ -226,7 +226,7 @@ def test_nested_lambdas() -> None:
 
 def test_folds() -> None:
     zero = Literal(0, BIGINT)
-    add = fn("acc e", lambda acc, e: plus(acc, e))
+    add = fn("acc e", plus)
     assert LISTS.run("aggregate", "b", zero, add) == [11, 2, 1, 1, 6]
     assert LISTS.run("aggregate", "a", zero, add) == [None, 0, None, None, 3]
     finish = fn("acc", lambda acc: plus(acc, make_call("int", [LISTS.columns["x"]])))

@@ -56,7 +56,7 @@ class Context:
     def resolve_relation(self, name: Any, span: Any, version: Any) -> Any:
         raise NotImplementedError
 
-    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Any:  # noqa: A002
+    def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Any:
         raise NotImplementedError
 
     def evaluate(self, exprs: list[Any]) -> list[Any]:

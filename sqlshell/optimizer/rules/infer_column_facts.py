@@ -107,7 +107,7 @@ def _from_file(c: Column, stats: ColumnStats | None) -> Column:
     return c
 
 
-def _with_columns(node: Any, columns: Iterable[Column]) -> Any:
+def _with_columns(node: Union | Shared | Expand, columns: Iterable[Column]) -> Plan:
     new = tuple(columns)
     if all(a is b for a, b in zip(node.columns, new, strict=True)):
         return node
