@@ -87,12 +87,12 @@ def _visited(node: Plan, done: dict[int, Plan]) -> Plan:
     return node
 
 
-def _scan(node: Scan) -> Scan:
+def _scan(node: Scan) -> Plan:
     stats = dict(node.source.stats)
     columns = tuple(_from_file(c, stats.get(f)) for c, f in zip(node.columns, node.fields, strict=True))
-    node = _with_columns(node, columns)
-    known = {c.id: c for c in node.columns}
-    return node.map_exprs(lambda e: _refreshed(e, known))
+    refined = _with_columns(node, columns)
+    known = {c.id: c for c in refined.output}
+    return refined.map_exprs(lambda e: _refreshed(e, known))
 
 
 def _from_file(c: Column, stats: ColumnStats | None) -> Column:
@@ -107,7 +107,7 @@ def _from_file(c: Column, stats: ColumnStats | None) -> Column:
     return c
 
 
-def _with_columns(node: Union | Shared | Expand, columns: Iterable[Column]) -> Plan:
+def _with_columns(node: Scan | Union | Shared | Expand, columns: Iterable[Column]) -> Plan:
     new = tuple(columns)
     if all(a is b for a, b in zip(node.columns, new, strict=True)):
         return node
