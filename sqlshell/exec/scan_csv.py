@@ -55,9 +55,8 @@ def read(request: FilesToRead) -> pl.LazyFrame:
         if not request.fields:
             return lf.select(values[first].alias(first))
     if corrupt in request.fields:
-        record = pl.concat_str(
-            [pl.col(t).fill_null("") for t in texts], separator=source.option("sep") or ","
-        )
+        parts = [*(pl.col(t).fill_null("") for t in texts), pl.col(EXTRA)]
+        record = pl.concat_str(parts, separator=source.option("sep") or ",", ignore_nulls=True)
         values[corrupt] = pl.when(malformed).then(record)
     return lf.select([values[f].alias(f) for f in request.fields] or [pl.col(texts[0])])
 

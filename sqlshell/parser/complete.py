@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlglot.tokenizer_core import Token
 
+_CONSTRUCTORS = {"LIST", "ARRAY"}
 _UNITS = {"YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND"}
 _JOIN_WORDS = {T.LEFT, T.RIGHT, T.FULL, T.INNER, T.OUTER, T.CROSS, T.NATURAL, T.SEMI, T.ANTI}
 _JOIN_ENDS = {
@@ -57,6 +58,8 @@ def complete(tokens: list[Token]) -> list[Token]:
             out.append(like(token, T.VAR, PREFIX + token.text))
             out += [like(token, T.L_PAREN, "("), like(token, T.R_PAREN, ")")]
             continue
+        if upper(token) in _CONSTRUCTORS and i + 1 < len(tokens) and tokens[i + 1].token_type == T.L_BRACKET:
+            token = like(token, T.VAR, PREFIX + token.text)  # noqa: PLW2901 (sqlglot reads `list[0]` as a list)
         if token.token_type == T.INTERVAL:
             done = _interval(tokens, i, out)
             continue

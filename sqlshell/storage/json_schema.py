@@ -49,6 +49,8 @@ def describe(source: Source, schema: Struct | None) -> Source:
     path = next((f.path for f in source.files if f.size > 0), None)
     whole = options["multiline"].lower() == "true" if "multiline" in options else _is_array(path)
     explicit = {"mode": mode, "multiline": "true" if whole else "false"}
+    if "columnnameofcorruptrecord" in options:
+        explicit["columnnameofcorruptrecord"] = options["columnnameofcorruptrecord"]
     if schema is None:
         if path is None:
             raise AnalysisError(
@@ -196,7 +198,11 @@ def misfit(value: Any, t: SqlType, path: str = "") -> str | None:
         case Boolean() if isinstance(value, bool):
             return None
         case Integral() if isinstance(value, int) and not isinstance(value, bool):
-            return None if -(2 ** (t.bits - 1)) <= value < 2 ** (t.bits - 1) else f"field {path}: {value} is out of range"
+            return (
+                None
+                if -(2 ** (t.bits - 1)) <= value < 2 ** (t.bits - 1)
+                else f"field {path}: {value} is out of range"
+            )
         case Double() | Float() if isinstance(value, (int, float)) and not isinstance(value, bool):
             return None
         case String() | Void():

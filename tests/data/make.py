@@ -30,7 +30,7 @@ TEXTS = {
     ),
     "mixed.csv": "a,b\n1,2024-01-01\n2.5,x\n,\n",
     "dirty.csv": (
-        "id,amount,day\n1,1.5,2024-01-01\n2,oops,2024-01-02\n3,3.5\n4,4.5,2024-01-04,extra\n"
+        "id,amount,day\n1,1.5,2024-01-01\n2,oops,2024-01-02\n3,3.5,\n4,4.5,2024-01-04,extra\n"
         "5,5.5,never\n6,6.5,2024-01-06\n"
     ),
     "comment.csv": "# made by hand\nid|v\n1|x\n# between\n2|NA\n",

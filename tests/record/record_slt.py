@@ -89,7 +89,7 @@ class Ours:
         try:
             list(self.session.execute(sql).rows())
         except Error as e:
-            return e.condition
+            return e.condition.split(".")[0]
         raise ValueError("sqlshell accepts it")
 
     def reset(self) -> None:
