@@ -27,7 +27,8 @@ def _lower(k: Any, s: Any) -> Any:
 
 def _initcap(k: Any, s: Any) -> Any:
     word = k.pl.element()
-    capital = word.str.head(1).str.to_uppercase() + word.str.slice(1)
+    first = word.str.head(1).str.to_uppercase()  # two letters for ß
+    capital = first.str.head(1) + first.str.slice(1).str.to_lowercase() + word.str.slice(1)
     return s.str.to_lowercase().str.split(" ").list.eval(capital).list.join(" ")
 
 
