@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import Column, SubqueryExpr
+from sqlshell.optimizer.sharing import SharedLeaf
 from sqlshell.plan.logical import (
     Apply,
     Expand,
@@ -25,7 +26,7 @@ from sqlshell.records import replace
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_WITH_COLUMNS = (Values, Scan, Expand, Union, Generate, RecursiveRef, RecursiveCte, Shared)
+_WITH_COLUMNS = (Values, Scan, Expand, Union, Generate, RecursiveRef, RecursiveCte, Shared, SharedLeaf)
 
 
 def clone(plan: Plan) -> tuple[Plan, dict[int, Column]]:

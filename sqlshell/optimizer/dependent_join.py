@@ -34,6 +34,7 @@ from sqlshell.optimizer.build import as_column, exposing
 from sqlshell.optimizer.clone import clone
 from sqlshell.optimizer.properties import is_deterministic, is_not_null, refs, same
 from sqlshell.optimizer.pull_up import first_rows, with_marker
+from sqlshell.optimizer.sharing import SharedLeaf
 from sqlshell.plan.logical import (
     Aggregate,
     Apply,
@@ -65,7 +66,20 @@ if TYPE_CHECKING:
 
     Pushed = tuple[Plan, dict[int, Column]]
 
-_REPEATABLE = (Scan, Values, Filter, Project, Join, Aggregate, Union, Generate, Expand, Sort, Shared)
+_REPEATABLE = (
+    Scan,
+    Values,
+    Filter,
+    Project,
+    Join,
+    Aggregate,
+    Union,
+    Generate,
+    Expand,
+    Sort,
+    Shared,
+    SharedLeaf,
+)
 
 
 def repeatable(plan: Plan) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.errors import InternalError
 from sqlshell.optimizer.batches import BATCHES, Batch
 from sqlshell.optimizer.properties import has_subquery, refs
+from sqlshell.optimizer.sharing import Pieces, node_kinds
 from sqlshell.plan.logical import Apply, Join, Shared
 from sqlshell.records import dataclass
 
@@ -43,11 +44,13 @@ def optimize(plan: Plan, ctx: OptimizerContext, batches: Sequence[Batch] = BATCH
     """Rewrite a bound plan into an equivalent one that has no Apply and no subquery expressions left."""
     disabled = disabled_rules(ctx)
     trace: list[TraceStep] = []
+    pieces = Pieces.of(plan)
     for batch in batches:
-        plan = _run_batch(batch, plan, ctx, disabled, trace)
+        pieces = _run_batch(batch, pieces, ctx, disabled, trace)
         if batch.decorrelates:
-            check_decorrelated(plan)
-    return Optimized(plan, tuple(trace))
+            for piece in pieces.each():
+                check_decorrelated(piece)
+    return Optimized(pieces.whole(), tuple(trace))
 
 
 def disabled_rules(ctx: OptimizerContext) -> frozenset[str]:
@@ -60,44 +63,38 @@ def disabled_rules(ctx: OptimizerContext) -> frozenset[str]:
 
 
 def _run_batch(
-    batch: Batch,
-    plan: Plan,
-    ctx: OptimizerContext,
-    disabled: frozenset[str],
-    trace: list[TraceStep],
-) -> Plan:
+    batch: Batch, pieces: Pieces, ctx: OptimizerContext, disabled: frozenset[str], trace: list[TraceStep]
+) -> Pieces:
     for _ in range(batch.rounds):
-        before = plan
+        before = pieces
         for rule in batch.rules:
             if rule.name in disabled and not rule.required:
                 continue
-            plan = _run_rule(rule, plan, ctx, trace)
-        if plan is before:
+            after = _run_rule(rule, pieces, ctx)
+            if after is not pieces:
+                pieces = after
+                trace.append(TraceStep(rule.name, pieces.whole()))
+        if pieces is before:
             break
-    return plan
+    return pieces
 
 
-def _run_rule(rule: Rule, plan: Plan, ctx: OptimizerContext, trace: list[TraceStep]) -> Plan:
+def _run_rule(rule: Rule, pieces: Pieces, ctx: OptimizerContext) -> Pieces:
+    if not rule.whole or not pieces.shared:
+        return pieces.map(lambda piece: _rewritten(rule, piece, ctx))
+    plan = pieces.whole()
+    after = _rewritten(rule, plan, ctx)
+    return pieces if after is plan else Pieces.of(after)
+
+
+def _rewritten(rule: Rule, plan: Plan, ctx: OptimizerContext) -> Plan:
     if rule.needs and not (node_kinds(plan) & frozenset(rule.needs)):
         return plan
     after = rule.rewrite(plan, ctx)
-    if after is plan:
-        return plan
-    check_same_output(rule.name, plan, after)
-    check_references(after, rule.name)
-    trace.append(TraceStep(rule.name, after))
+    if after is not plan:
+        check_same_output(rule.name, plan, after)
+        check_references(after, rule.name)
     return after
-
-
-def node_kinds(plan: Plan) -> frozenset[type]:
-    """The node classes of a plan (and `SubqueryHolder` where expressions hold subqueries)."""
-    cached: frozenset[type] | None = plan.__dict__.get("_kinds")
-    if cached is None:
-        cached = frozenset((type(plan),))
-        for child in plan.children:
-            cached |= node_kinds(child)
-        plan.__dict__["_kinds"] = cached
-    return cached
 
 
 def check_same_output(rule: str, before: Plan, after: Plan) -> None:

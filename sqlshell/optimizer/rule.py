@@ -38,6 +38,8 @@ class Rule:
     needs: ClassVar[tuple[type, ...]] = ()
     required: ClassVar[bool] = False
     """Execution cannot do without it, so the setting does not switch it off."""
+    whole: ClassVar[bool] = False
+    """It must see shared plans inside the nodes that read them; others see `SharedLeaf`s and run on each piece."""
 
     def rewrite(self, plan: Plan, ctx: OptimizerContext) -> Plan:
         """An equivalent plan; `plan` itself when there is nothing to do."""

@@ -21,6 +21,7 @@ from sqlshell.optimizer.column_stats import (
 )
 from sqlshell.optimizer.properties import refs, split_equality
 from sqlshell.optimizer.selectivity import UNKNOWN, match_values, selectivity
+from sqlshell.optimizer.sharing import SharedLeaf
 from sqlshell.plan.logical import (
     Aggregate,
     Expand,
@@ -109,6 +110,8 @@ def _rows(plan: Plan) -> float:
             return _join_rows(plan)
         case Project() | Window() | Sort() | Shared():
             return rows(plan.input)
+        case SharedLeaf():
+            return rows(plan.source)
         case RecursiveCte():
             return rows(plan.anchor) * 10
         case _:
@@ -185,9 +188,10 @@ def _column(plan: Plan, column_id: int) -> ColumnEstimate:
             return column(plan.input, column_id)
         case Generate() if column_id in plan.input.output_ids:
             return column(plan.input, column_id)
-        case Shared():
+        case Shared() | SharedLeaf():
+            source = plan.input if isinstance(plan, Shared) else plan.source
             at = next(i for i, c in enumerate(plan.columns) if c.id == column_id)
-            return column(plan.input, plan.input.output[at].id)
+            return column(source, source.output[at].id)
         case Union():
             return _union_column(plan, column_id)
         case Expand():

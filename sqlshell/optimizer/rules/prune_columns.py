@@ -50,6 +50,7 @@ class PruneColumns(Rule):
     """No column that nobody uses."""
 
     name = "prune_columns"
+    whole = True
 
     def rewrite(self, plan: Plan, ctx: OptimizerContext) -> Plan:
         pruner = _Pruner()
@@ -175,7 +176,7 @@ class _Pruner:
             open_keys = [k for k in self.shared if k not in pruned]
             if not open_keys:
                 break
-            inner = {s.key for k in open_keys for s in self.shared[k].input.collect(Shared)}
+            inner = {i for k in open_keys for i in _keys_in(self.shared[k].input)}
             key = next(k for k in open_keys if k not in inner)
             source = self.shared[key].input
             kept = [c for i, c in enumerate(source.output) if i in self.wanted[key]]
@@ -192,6 +193,17 @@ class _Pruner:
         if done[node.key] is node.input and columns == node.columns:
             return node
         return Shared(node.key, done[node.key], columns)
+
+
+def _keys_in(plan: Plan) -> frozenset[int]:
+    """Keys of the shared plans that are read anywhere in a plan."""
+    cached: frozenset[int] | None = plan.__dict__.get("_shared_keys")
+    if cached is None:
+        cached = frozenset((plan.key,)) if isinstance(plan, Shared) else frozenset()
+        for child in plan.children:
+            cached |= _keys_in(child)
+        plan.__dict__["_shared_keys"] = cached
+    return cached
 
 
 def _those(items: tuple, need: Ids) -> tuple:  # type: ignore[type-arg]

@@ -70,7 +70,7 @@ def _visit(node: Plan, demand: Demand) -> None:
             for e in node.exprs:
                 demand.need(e)
         case _:
-            # Aggregate, Expand, Union, Shared, RecursiveCte and the rest: whole values only.
+            # Aggregate, Expand, Union, RecursiveCte and the rest: whole values only, as of shared plans.
             for e in node.exprs:
                 demand.need(e)
             for child in node.children:

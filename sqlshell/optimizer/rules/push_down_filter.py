@@ -72,7 +72,7 @@ def push(node: Plan, parts: list[Expr]) -> Plan:
         case Scan():
             return _scan(node, parts)
         case _:
-            # Limit, TopN, Values, Shared, RecursiveCte, RecursiveRef and whatever comes later: stop here.
+            # Limit, TopN, Values, RecursiveCte, RecursiveRef, leaves of shared plans and whatever comes later.
             return filtered(node.map_children(lambda c: push(c, [])), parts)
 
 

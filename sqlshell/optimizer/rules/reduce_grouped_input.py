@@ -112,7 +112,7 @@ def _source(plan: Plan, ids: frozenset[int], most: float) -> Plan | None:
         if count <= most and repeatable(plan) and (best is None or count < 10 * stats.rows(best)):
             best = plan
         below = [c for c in plan.children if ids <= c.output_ids]
-        if len(below) != 1 or isinstance(plan, Aggregate | Shared):
+        if len(below) != 1 or isinstance(plan, Aggregate):
             break
         plan = below[0]
     return best

@@ -24,7 +24,6 @@ from sqlshell.plan.logical import (
     Limit,
     Plan,
     RecursiveCte,
-    Shared,
     Sort,
     TopN,
     Union,
@@ -58,7 +57,7 @@ def _visit(node: Plan, ordered: bool) -> Plan:
     if isinstance(node, Join) and _in_region(node):
         return _region(node, ordered)
     match node:
-        case Union() | RecursiveCte() | Shared():
+        case Union() | RecursiveCte():
             return node.map_children(lambda c: _visit(c, True))
         case Filter() | Sort() | Limit() | TopN() | Window() | Generate() | Join():
             return node.map_children(lambda c: _visit(c, ordered))

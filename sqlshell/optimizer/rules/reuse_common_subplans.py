@@ -19,6 +19,7 @@ from sqlshell.optimizer import stats
 from sqlshell.optimizer.clone import clone
 from sqlshell.optimizer.column_stats import source_rows
 from sqlshell.optimizer.rule import OptimizerContext, Rule
+from sqlshell.optimizer.sharing import SharedLeaf
 from sqlshell.plan.logical import (
     Aggregate,
     Expand,
@@ -104,7 +105,7 @@ class _Sharing:
 
 
 def _worth_sharing(node: Plan) -> bool:
-    if isinstance(node, Shared | RecursiveRef) or not repeatable_or_ranked(node):
+    if isinstance(node, SharedLeaf | RecursiveRef) or not repeatable_or_ranked(node):
         return False
     nodes = list(node.walk())
     if any(isinstance(n, _COSTLY) for n in nodes):
@@ -172,7 +173,7 @@ def _canonical(node: Plan, inputs: tuple[int, ...]) -> Any:
             return "expand", inputs, tuple(tuple(_form(e, at) for e in p) for p in node.projections)
         case Generate():
             return "generate", inputs, _form(node.generator, at), node.outer
-        case Shared():
+        case SharedLeaf():
             return "shared", node.key
         case _:
             return "other", id(node)
