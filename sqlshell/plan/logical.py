@@ -12,7 +12,6 @@ an `Apply` or inside a subquery expression, until decorrelation has run.
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -27,7 +26,7 @@ from sqlshell.expr.expr import (
     WindowCall,
     substitute,
 )
-from sqlshell.expr.tree import Node, map_tuple
+from sqlshell.expr.tree import Node, cached_property, in_fields, map_fields, map_tuple
 from sqlshell.records import dataclass, field, replace
 from sqlshell.types import BOOLEAN
 
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlshell.storage.source import Source
+
+NO_IDS: frozenset[int] = frozenset()
 
 _ids = count(1)
 
@@ -80,39 +81,27 @@ class Plan(Node):
 
     @cached_property
     def output_ids(self) -> frozenset[int]:
-        return frozenset(c.id for c in self.output)
+        output = self.output
+        for child in self.children:
+            if child.output is output:
+                ids: frozenset[int] = child.output_ids
+                return ids
+        return frozenset([c.id for c in output])
 
     @cached_property
     def input_ids(self) -> frozenset[int]:
         """Ids the inputs produce."""
-        return frozenset(i for child in self.children for i in child.output_ids)
+        sets: list[frozenset[int]] = [child.output_ids for child in self.children]
+        return sets[0] if len(sets) == 1 else NO_IDS.union(*sets)
 
     @property
     def exprs(self) -> tuple[Any, ...]:
         """The expressions this node holds itself (Named and SortKey wrappers included)."""
-        out: list[Any] = []
-        for name in self.expr_fields:
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                out.extend(value)
-            elif value is not None:
-                out.append(value)
-        return tuple(out)
+        return in_fields(self, self.expr_fields)
 
     def map_exprs(self, f: Callable[[Any], Any]) -> Self:
         """This node with `f` applied to each of `exprs`; `self` when nothing changed."""
-        changes: dict[str, Any] = {}
-        for name in self.expr_fields:
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                mapped = map_tuple(value, f)
-                if mapped is not value:
-                    changes[name] = mapped
-            elif value is not None:
-                new = f(value)
-                if new is not value:
-                    changes[name] = new
-        return replace(self, **changes) if changes else self  # type: ignore[type-var]
+        return map_fields(self, self.expr_fields, f)
 
     @cached_property
     def free_columns(self) -> tuple[Column, ...]:
@@ -138,10 +127,6 @@ class Plan(Node):
             return self
         node = self.map_children(lambda c: c.substitute_free(mapping))
         return node.map_exprs(lambda e: substitute(e, mapping))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Cached properties stay out of pickles."""
-        return {k: v for k, v in self.__dict__.items() if k in self.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def _expr_columns(e: Node) -> Iterator[Column]:
@@ -203,9 +188,9 @@ class Project(Plan):
     input: Plan
     items: tuple[Named, ...]
 
-    @property
+    @cached_property
     def output(self) -> tuple[Column, ...]:
-        return tuple(i.column for i in self.items)
+        return tuple([i.column for i in self.items])
 
 
 @dataclass(frozen=True)
@@ -241,7 +226,7 @@ class Aggregate(Plan):
         if any(not isinstance(a.expr, AggCall) for a in self.aggs):
             raise InternalError("Aggregate holds AggCalls only")
 
-    @property
+    @cached_property
     def output(self) -> tuple[Column, ...]:
         return tuple(k.column for k in self.keys) + tuple(a.column for a in self.aggs)
 
@@ -281,7 +266,7 @@ class Window(Plan):
         if any(not isinstance(c.expr, WindowCall) for c in self.calls):
             raise InternalError("Window holds WindowCalls only")
 
-    @property
+    @cached_property
     def output(self) -> tuple[Column, ...]:
         return self.input.output + tuple(c.column for c in self.calls)
 
@@ -442,7 +427,7 @@ class Generate(Plan):
     columns: tuple[Column, ...]
     outer: bool = False
 
-    @property
+    @cached_property
     def output(self) -> tuple[Column, ...]:
         return self.input.output + self.columns
 
