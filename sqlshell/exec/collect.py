@@ -45,6 +45,14 @@ def collect(lf: pl.LazyFrame, *, deterministic: bool = False) -> pl.DataFrame:
     return lf.collect(engine="streaming", optimizations=flags())
 
 
+def materialized(lf: pl.LazyFrame, *, deterministic: bool = False) -> pl.LazyFrame:
+    """The rows computed now, for a plan that reads them more than once.
+
+    Polars pushes no predicate down through its own caches, so that scans below one would decode every row.
+    """
+    return collect(lf, deterministic=deterministic).lazy()
+
+
 def batches(lf: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
     """The rows in order, as frames of about `rows` rows, while the query runs."""
     return iter(

@@ -65,7 +65,7 @@ class Lowering:
 
     def __init__(self, task: TaskInput) -> None:
         self.task = task
-        self.kernel = Kernel(task.settings)
+        self.kernel = Kernel(task.settings, deterministic=task.deterministic)
         self._scans = 0
         self._caches: dict[int, pl.LazyFrame] = {}
         self._recursive: dict[str, pl.LazyFrame] = {}
@@ -133,8 +133,7 @@ class Lowering:
         before = self._scans
         lf = self._caches.get(node.key)
         if lf is None:
-            # Explicit caches run once also with Polars' own subplan elimination off.
-            lf = self._caches[node.key] = self.lower(node.input).cache()
+            lf = self._caches[node.key] = self.kernel.materialized(self.lower(node.input))
         self._scans = before + len(node.input.collect(Scan))
         return lf
 

@@ -17,6 +17,7 @@ import polars as pl
 
 from sqlshell.errors import InternalError, NotSupportedError
 from sqlshell.exec import lower_types
+from sqlshell.exec.collect import materialized
 from sqlshell.exec.errors import CLOSE, SEP, marker
 from sqlshell.expr.expr import (
     AggCall,
@@ -49,8 +50,9 @@ class Kernel:
 
     pl = pl
 
-    def __init__(self, settings: Any = None, tz: str | None = None) -> None:
+    def __init__(self, settings: Any = None, tz: str | None = None, *, deterministic: bool = False) -> None:
         self.settings = settings
+        self.deterministic = deterministic
         self.tz: str = tz or (settings.get("sqlshell.timeZone") if settings else None) or "UTC"
         self.mask: pl.Expr | None = None
         """Where the value of the call being lowered is wanted; None for everywhere."""
@@ -62,6 +64,10 @@ class Kernel:
         view.__dict__.update(self.__dict__)
         view.__dict__.update(changes)
         return view
+
+    def materialized(self, lf: pl.LazyFrame) -> pl.LazyFrame:
+        """The rows computed now, for a plan that reads them more than once."""
+        return materialized(lf, deterministic=self.deterministic)
 
     # What a lowering may ask about its call
 

@@ -118,8 +118,8 @@ class _Pair:
         return lf if self.residual is None else lf.filter(self.residual)
 
     def numbered(self) -> pl.LazyFrame:
-        """The left side with row numbers; cached, since it is read more than once and must agree."""
-        return self.left.with_row_index(ROW).cache()
+        """The left side with row numbers, computed now: it is read more than once and must agree."""
+        return self.k.materialized(self.left.with_row_index(ROW))
 
     @property
     def simple(self) -> bool:
@@ -146,7 +146,7 @@ def _left(p: _Pair) -> pl.LazyFrame:
 
 def _with_missed(p: _Pair, numbered: pl.LazyFrame, matched: pl.LazyFrame) -> pl.LazyFrame:
     """Matched rows, then the left rows that matched nothing, widened with NULLs."""
-    matched = matched.cache()
+    matched = p.k.materialized(matched)
     missed = numbered.join(matched.select(pl.col(ROW).unique()), on=ROW, how="anti")
     columns = p.left_names + p.right_names
     return pl.concat([matched.select(columns), p.null_right(missed).select(columns)])
@@ -162,9 +162,9 @@ def _full(p: _Pair) -> pl.LazyFrame:
     if p.simple:
         return p.join("full")
     numbered = p.numbered()
-    right = p.right.with_row_index("__rrow").cache()
+    right = p.k.materialized(p.right.with_row_index("__rrow"))
     both = _Pair(p.k, p.node, numbered, right, p.condition)
-    matched = both.inner().cache()
+    matched = p.k.materialized(both.inner())
     columns = p.left_names + p.right_names
     left_only = numbered.join(matched.select(pl.col(ROW).unique()), on=ROW, how="anti")
     right_only = right.join(matched.select(pl.col("__rrow").unique()), on="__rrow", how="anti").with_columns(
@@ -247,7 +247,7 @@ def _unknown_rows(p: _Pair, numbered: pl.LazyFrame) -> pl.LazyFrame | None:
     used_right = [
         f"c{i}" for i in sorted({i for c in conjuncts(p.node.condition) for i in columns_of(c)} & right_ids)
     ]
-    right = p.right.select(used_right or p.right_names).unique().cache()
+    right = p.k.materialized(p.right.select(used_right or p.right_names).unique())
     whole = p.k.lower(conjoin(conjuncts(p.node.condition)))
     pieces = []
     if left_null is not None:
