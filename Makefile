@@ -31,8 +31,16 @@ format: $(SET_UP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench:
-	$(PYTHON) benchmarks/run.py
+# The peers live in an environment of their own; the test environment makes the data.
+BENCH := .bench/.set-up
+
+$(BENCH): pyproject.toml $(SET_UP)
+	$(PYTHON) -m venv .bench
+	.bench/bin/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	touch $@
+
+bench: $(BENCH)
+	.bench/bin/python -m benchmarks.run
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
