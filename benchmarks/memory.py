@@ -7,6 +7,7 @@ above idle plus the session's files in shared memory, and prints the peak beside
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 import time
 from pathlib import Path
@@ -35,11 +36,14 @@ def proportional(pid: int) -> int:
 def shared() -> int:
     """Bytes of our exchange files in shared memory."""
     total = 0
-    for file in Path("/dev/shm").glob("sqlshell-*/**/*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:
+    for folder, _, names in os.walk("/dev/shm"):  # walk, unlike glob, bears folders that vanish
+        if "sqlshell-" not in folder:
             continue
+        for name in names:
+            try:
+                total += os.stat(os.path.join(folder, name)).st_size
+            except OSError:
+                continue
     return total
 
 
