@@ -104,12 +104,12 @@ def _exploded(k: Kernel, fn: Lambda, lists: Sequence[pl.Expr], params: Any, keep
             grouped, on=ROW, how="left", maintain_order="left"
         )
         empty = pl.lit([], dtype=back.schema[RESULT])
-        return back.select(
-            pl.when("present").then(pl.coalesce(pl.col(RESULT), empty)).alias(RESULT)
-        ).to_series()
+        full = pl.when("present").then(pl.coalesce(pl.col(RESULT), empty)).alias(RESULT)
+        return back.select(full if keep else full.cast(pl.List(element))).to_series()
 
     packed = pl.struct([*(e.alias(n) for n, e in zip(names, lists, strict=True)), *outer])
-    result = k.dtype(k.type(0)) if keep else pl.List(element)
+    # the elements may have lost leaves that nobody reads, so their own type is taken
+    result = pl.dtype_of(lists[0]) if keep else pl.List(element)
     return packed.map_batches(run, return_dtype=result, is_elementwise=True)
 
 
@@ -120,7 +120,6 @@ def sorted_by(k: Kernel, i: int, items: pl.Expr) -> pl.Expr:
     """
     fn = k.lambda_of(i)
     outer, env = outer_values(k, fn)
-    result = k.dtype(k.type(0))
     order = _body(k.bind(env), fn, [pl.col("__x"), pl.col("__y")])
     order = k.raise_if(order.is_null(), "COMPARATOR_RETURNS_NULL", order)
 
@@ -142,12 +141,11 @@ def sorted_by(k: Kernel, i: int, items: pl.Expr) -> pl.Expr:
             places.sort(ROW, "__place").group_by(ROW, maintain_order=True).agg(pl.col("__x").alias(RESULT))
         )
         back = frame.join(lists, on=ROW, how="left", maintain_order="left")
-        return back.select(
-            pl.coalesce(pl.col(RESULT).cast(result), pl.col("__list")).alias(RESULT)
-        ).to_series()
+        result = pl.col(RESULT).cast(frame.schema["__list"])
+        return back.select(pl.coalesce(result, pl.col("__list")).alias(RESULT)).to_series()
 
     packed = pl.struct([items.alias("__list"), *outer])
-    return packed.map_batches(run, return_dtype=result, is_elementwise=True)
+    return packed.map_batches(run, return_dtype=pl.dtype_of(items), is_elementwise=True)
 
 
 def fold(k: Kernel, items: pl.Expr, start: pl.Expr, merge: int, finish: int | None) -> pl.Expr:
