@@ -66,6 +66,8 @@ if TYPE_CHECKING:
 
     Pushed = tuple[Plan, dict[int, Column]]
 
+SMALL = 8
+"""Nodes of a left side that is rather computed twice than shared: filters still reach into it."""
 _REPEATABLE = (
     Scan,
     Values,
@@ -84,25 +86,39 @@ _REPEATABLE = (
 
 def repeatable(plan: Plan) -> bool:
     """Whether evaluating `plan` twice surely gives the same rows."""
-    return all(
+    return all(_is_repeatable(node) for node in plan.walk())
+
+
+def _is_repeatable(node: Plan) -> bool:
+    return (
         isinstance(node, _REPEATABLE)
         and all(is_deterministic(e) for e in node.exprs)
         and not any(isinstance(n, AggCall) and n.order_by for e in node.exprs for n in e.walk())
-        for node in plan.walk()
     )
 
 
+def _is_small(plan: Plan) -> bool:
+    """Whether `plan` may stand twice in a plan: repeatable, and few nodes (copies of copies add up)."""
+    nodes = 0
+    todo = [plan]
+    while todo:
+        node = todo.pop()
+        nodes += 1
+        if nodes > SMALL or not _is_repeatable(node):
+            return False
+        if not isinstance(node, Shared):
+            todo.extend(node.children)
+    return True
+
+
 def must_wait(left: Plan) -> bool:
-    """Whether `left` can neither be computed twice nor, being correlated, be shared."""
-    return bool(left.free_columns) and not repeatable(left)
+    """Whether `left` should be computed once but cannot be shared, since it is still correlated itself."""
+    return bool(left.free_columns) and not _is_small(left)
 
 
 def shareable(left: Plan) -> tuple[Plan, Plan]:
-    """`left` twice: under its own ids, and a source for the domain; computed once when it must be.
-
-    A correlated `left` that must be computed once has to wait until it is not correlated (`must_wait`).
-    """
-    if repeatable(left):
+    """`left` twice: under its own ids, and as a source for the domain."""
+    if isinstance(left, Shared) or _is_small(left):
         return left, left
     inner, _ = clone(left)
     key = fresh_id()

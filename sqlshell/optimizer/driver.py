@@ -119,12 +119,12 @@ def _verified(node: Plan, outer: frozenset[int], rule: str) -> bool:
     if "_verified" in node.__dict__:
         return True
     complete = _children_verified(node, outer, rule)
-    known = node.input_ids | outer
+    known = node.input_ids | outer if outer else node.input_ids
     for e in node.exprs:
         if not refs(e) <= known:
             missing = sorted(refs(e) - known)
             raise InternalError(f"rule {rule}: {type(node).__name__} uses unknown columns {missing}")
-    if isinstance(node, Join | Apply) and node.left.output_ids & node.right.output_ids:
+    if isinstance(node, (Join, Apply)) and not node.left.output_ids.isdisjoint(node.right.output_ids):
         both = sorted(node.left.output_ids & node.right.output_ids)
         raise InternalError(f"rule {rule}: both join inputs produce the columns {both}")
     if isinstance(node, Shared) and len(node.columns) != len(node.input.output):

@@ -88,8 +88,11 @@ def node_kinds(plan: Plan) -> frozenset[type]:
     """The node classes of a plan."""
     cached: frozenset[type] | None = plan.__dict__.get("_kinds")
     if cached is None:
-        cached = frozenset((type(plan),))
-        for child in plan.children:
+        children = plan.children
+        cached = node_kinds(children[0]) if children else frozenset()
+        for child in children[1:]:
             cached |= node_kinds(child)
+        if type(plan) not in cached:
+            cached |= {type(plan)}
         plan.__dict__["_kinds"] = cached
     return cached

@@ -11,7 +11,6 @@ Runs once when no subquery is left, so that the side of every outer join is know
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.expr.expr import AggCall, Call, Column, Expr
@@ -32,6 +31,7 @@ from sqlshell.plan.logical import (
     Shared,
     Union,
 )
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,7 +116,7 @@ def _with_columns(node: Scan | Union | Shared | Expand, columns: Iterable[Column
 
 def _refreshed(e: Any, known: Known) -> Any:
     """`e` with what its columns are known to be."""
-    if not any(i in known for i in refs(e)):
+    if known.keys().isdisjoint(refs(e)):
         return e
     return e.transform_up(lambda n: _leaf_or_call(n, known))
 
