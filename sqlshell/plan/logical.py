@@ -47,7 +47,9 @@ def fresh_id() -> int:
 
 def fresh_column(name: str, like: Expr) -> Column:
     """A new column with the type and nullability of an expression."""
-    return Column(fresh_id(), name, like.type, like.nullable, like.bounds if isinstance(like, Column) else None)
+    return Column(
+        fresh_id(), name, like.type, like.nullable, like.bounds if isinstance(like, Column) else None
+    )
 
 
 @dataclass(frozen=True)
