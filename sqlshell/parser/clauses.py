@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import TokenType
-
 from sqlshell.errors import ParseError
+from sqlshell.parser.tokens import T
 from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlglot.tokenizer_core import Token
+    from sqlglot.tokenizer_core import Token, TokenType
 
-T = TokenType
 _RANK = {
     T.FROM: 1, T.WHERE: 2, T.GROUP_BY: 3, T.HAVING: 4, T.QUALIFY: 5, T.WINDOW: 6, T.ORDER_BY: 7,
     T.CLUSTER_BY: 7, T.DISTRIBUTE_BY: 7, T.SORT_BY: 8, T.LIMIT: 9, T.OFFSET: 10,

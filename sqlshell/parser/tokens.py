@@ -7,6 +7,7 @@ The pass rewrites what sqlglot's parser would misread, in three steps: `literals
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from sqlglot.errors import TokenError
@@ -18,10 +19,13 @@ from sqlshell.parser.dialect import DIALECT, words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    T = TokenType
+else:
+    # Before Python 3.12 the enum runs Python code whenever a member is named: a fifth of parsing.
+    T = SimpleNamespace(**TokenType.__members__)
 
 PREFIX = "\x01"
 LITERAL_MARK = "\x02"
-T = TokenType
 STRINGS = {T.STRING, T.RAW_STRING}
 OPEN = {T.L_PAREN: T.R_PAREN, T.L_BRACKET: T.R_BRACKET}
 SET_OPERATIONS = {T.UNION, T.INTERSECT, T.EXCEPT}

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import TokenType
-
 from sqlshell.errors import ParseError
 from sqlshell.parser.dialect import words
+from sqlshell.parser.tokens import T
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlglot.tokenizer_core import Token
 
-T = TokenType
 _PARAMETERS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(
         words(

@@ -282,7 +282,7 @@ class Grammar:
                 ]
             )
         name = self.name("w")
-        sql = f"(SELECT *, {call} OVER ({part}ORDER BY {order}{frame}) AS {name} FROM {item})"
+        sql = f"(SELECT {', '.join(columns)}, {call} OVER ({part}ORDER BY {order}{frame}) AS {name} FROM {item})"
         return Relation(sql, {**found.columns, name: kind})
 
     def combined(self, depth: int) -> Relation:
@@ -301,7 +301,7 @@ class Grammar:
     def limited(self, depth: int) -> Relation:
         item, found, columns = self.source(depth)
         order = ", ".join(f"{c} {self.pick(['ASC', 'DESC'])} NULLS LAST" for c in columns)
-        sql = f"(SELECT * FROM {item} ORDER BY {order} LIMIT {self.pick([0, 1, 3, 5])}"
+        sql = f"(SELECT {', '.join(columns)} FROM {item} ORDER BY {order} LIMIT {self.pick([0, 1, 3, 5])}"
         return Relation(sql + (" OFFSET 1)" if self.chance(30) else ")"), found.columns)
 
     def with_subquery(self, depth: int) -> Relation:
