@@ -1,0 +1,47 @@
+"""CACHE TABLE, UNCACHE TABLE and CLEAR CACHE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlshell.commands.common import no_view
+from sqlshell.errors import AnalysisError
+from sqlshell.plan.context import ViewDefinition
+from sqlshell.result import Result, command
+
+if TYPE_CHECKING:
+    from sqlshell.parser import statement as st
+    from sqlshell.session import Session
+
+
+def cache(session: Session, s: st.CacheTable) -> Result:
+    """CACHE [LAZY] TABLE name [AS query]."""
+    name = ".".join(s.name).lower()
+    level = {k.lower(): v for k, v in s.options.items()}.get("storagelevel", "MEMORY_AND_DISK").upper()
+    if s.query is not None:
+        if name in session.views:
+            raise AnalysisError(
+                f"the view `{name}` exists already",
+                condition="TEMP_TABLE_OR_VIEW_ALREADY_EXISTS",
+                span=s.name_span,
+            )
+        session.views[name] = ViewDefinition(name, s.query.sql)
+    elif name not in session.views:
+        raise no_view(session, s.name, s.name_span)
+    session.cache(name, level, lazy=s.lazy)
+    return command("OK")
+
+
+def uncache(session: Session, s: st.UncacheTable) -> Result:
+    """UNCACHE TABLE [IF EXISTS] name."""
+    name = ".".join(s.name).lower()
+    if not session.uncache(name) and name not in session.views and not s.if_exists:
+        raise no_view(session, s.name, s.name_span)
+    return command("OK")
+
+
+def clear_cache(session: Session, s: st.ClearCache) -> Result:
+    """CLEAR CACHE."""
+    for name in list(session.cached):
+        session.uncache(name)
+    return command("OK")

@@ -1,0 +1,64 @@
+"""EXPLAIN in its modes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlshell.commands.common import strings
+from sqlshell.errors import NotSupportedError
+from sqlshell.parser import statement as st
+from sqlshell.result import Result
+
+if TYPE_CHECKING:
+    from sqlshell.session import Session
+
+
+def explain(session: Session, s: st.Explain) -> Result:
+    """EXPLAIN [mode] query."""
+    if not isinstance(s.statement, st.Query):
+        raise NotSupportedError("EXPLAIN takes a query")
+    return Result(strings("plan"), [(explain_text(session, s.statement, s.mode),)])
+
+
+def explain_text(session: Session, query: st.Query, mode: str) -> str:
+    """The text of EXPLAIN: the optimized plan; EXTENDED adds the bound one, OPTIMIZER every effective rule."""
+    from sqlshell.plan.explain import format_plan
+
+    bound = session.bind(query)
+    optimized = session.optimize(bound.plan)
+    sections: list[tuple[str, str]] = []
+    match mode:
+        case "extended" | "formatted":
+            sections.append(("Bound plan", format_plan(bound.plan)))
+            sections.append(("Optimized plan", format_plan(optimized.plan)))
+            sections.append(("Stages", session.stages(optimized.plan).render()))
+        case "optimizer":
+            sections.append(("Initial", format_plan(bound.plan)))
+            sections.extend((step.rule, format_plan(step.plan)) for step in optimized.trace)
+        case "stages":
+            return session.stages(optimized.plan).render()
+        case "analyze":
+            sections.append(("Optimized plan", format_plan(optimized.plan)))
+            sections.append(("Run", _analyze(session, query)))
+        case "":
+            return format_plan(optimized.plan)
+        case _:
+            raise NotSupportedError(f"EXPLAIN {mode.upper()} is not supported")
+    return "\n\n".join(f"== {title} ==\n{text}" for title, text in sections)
+
+
+def _analyze(session: Session, query: st.Query) -> str:
+    result = session.run_query(query)
+    rows = result.row_count
+    result.close()
+    t = session.timings
+    steps = [("bind", t.bind), ("optimize", t.optimize), ("plan", t.plan), ("run", t.run)]
+    lines = [f"{rows} rows", *(f"{name}: {seconds * 1000:.1f} ms" for name, seconds in steps)]
+    for stage, results in session.last_stages:
+        seconds = sorted(r.seconds for r in results)
+        sent = sum(ref.bytes for r in results for ref in r.outputs)
+        line = f"stage {stage.id}: {len(results)} task{'s' if len(results) != 1 else ''} on {stage.slot}"
+        if seconds:
+            line += f", {seconds[0] * 1000:.1f} to {seconds[-1] * 1000:.1f} ms each"
+        lines.append(f"{line}, {sent:,} bytes written to {stage.output}")
+    return "\n".join(lines)

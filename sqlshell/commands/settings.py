@@ -1,0 +1,43 @@
+"""SET, RESET and USE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlshell.commands.common import strings
+from sqlshell.errors import AnalysisError
+from sqlshell.result import Result, command
+from sqlshell.statement_context import DEFAULT_SCHEMA
+
+if TYPE_CHECKING:
+    from sqlshell.parser import statement as st
+    from sqlshell.session import Session
+
+
+def set_variable(session: Session, s: st.SetVariable) -> Result:
+    """SET [key [= value]]: every setting, one, or a new value."""
+    if s.key is None:
+        fields = strings("key", "value", "meaning") if s.verbose else strings("key", "value")
+        rows = [(k, v, doc)[: len(fields)] for k, v, doc in session.settings.items()]
+        return Result(fields, rows)
+    if s.value is None:
+        value = session.settings.text(s.key)
+        return Result(strings("key", "value"), [(s.key, "<undefined>" if value is None else value)])
+    warning = session.settings.set(s.key, s.value)
+    warnings = [warning] if warning else []
+    return Result(strings("key", "value"), [(s.key, s.value)], warnings=warnings)
+
+
+def reset(session: Session, s: st.Reset) -> Result:
+    """RESET [key]."""
+    session.settings.reset(s.key)
+    return command("OK")
+
+
+def use_schema(session: Session, s: st.UseSchema) -> Result:
+    """USE schema."""
+    if ".".join(s.name).lower() != DEFAULT_SCHEMA:
+        raise AnalysisError(
+            f"there is no schema `{'.'.join(s.name)}`", condition="SCHEMA_NOT_FOUND", span=s.name_span
+        )
+    return command("OK")

@@ -1,0 +1,97 @@
+"""Parsers of our own for the statements that are not queries; what we do not run is refused by its name.
+
+A statement's first word picks the parser, or the first word and the object it names ("CREATE TABLE", whatever
+modifiers stand between); its module loads when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sqlshell.errors import NotSupportedError, did_you_mean
+from sqlshell.parser.cursor import Cursor
+from sqlshell.parser.dialect import words
+from sqlshell.parser.parse import is_query, parse_query, syntax_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlglot.tokenizer_core import Token
+
+    from sqlshell.parser.statement import Statement
+
+_NOT_RUN = words("""
+    ADD ALTER ANALYZE BEGIN CALL CLONE COMMENT COMMIT CONVERT COPY DECLARE DELETE DFS EXECUTE EXPORT
+    FSCK GRANT IMPORT INSERT LIST LOAD LOCK MAP MERGE MSCK OPTIMIZE REDUCE REFRESH REORG REPAIR REPLACE
+    RESTORE REVOKE ROLLBACK START TRUNCATE UNDROP UNLOCK UPDATE VACUUM
+""")
+_MODIFIERS = words("OR REPLACE GLOBAL TEMPORARY TEMP EXTERNAL")
+_HEADS = {
+    "EXPLAIN": "explain.explain",
+    "CREATE": "views.create",
+    "DROP": "views.drop",
+    "SHOW": "show.show",
+    "DESCRIBE": "show.describe",
+    "DESC": "show.describe",
+    "SET": "settings.set_variable",
+    "RESET": "settings.reset",
+    "CACHE": "cache.cache",
+    "UNCACHE": "cache.uncache",
+    "CLEAR": "cache.clear",
+    "USE": "settings.use",
+}
+
+
+def parse_head(tokens: Sequence[Token], text: str) -> Statement:
+    """A statement from its raw tokens: a query, or one of the heads below."""
+    if is_query(tokens):
+        return parse_query(tokens, text)
+    cursor = Cursor(tokens, text)
+    word = cursor.peek()
+    parser = _HEADS.get(f"{word} {_object(cursor)}") or _HEADS.get(word)
+    if parser is not None:
+        cursor.at = 1
+        module, function = parser.split(".")
+        found: Callable[[Cursor], Statement] = getattr(import_module(f"{__name__}.{module}"), function)
+        return found(cursor)
+    if word in _NOT_RUN:
+        raise NotSupportedError(
+            f"the statement {_statement_name(cursor)} is not supported",
+            span=(tokens[0].start, tokens[0].end + 1),
+        )
+    hint = did_you_mean(word, [*(h.split()[0] for h in _HEADS), "SELECT", "WITH", "VALUES"], 1) if word else None
+    raise syntax_error(tokens[0], text, hint)
+
+
+def _object(cursor: Cursor) -> str:
+    """The word after the first one that is no modifier: the kind of object that CREATE, DROP ... name."""
+    at = 1
+    while cursor.peek(at) in _MODIFIERS:
+        at += 1
+    return cursor.peek(at)
+
+
+def _statement_name(cursor: Cursor) -> str:
+    """The statement's first words, enough to name it (`ALTER TABLE`, `INSERT INTO`)."""
+    words = [cursor.peek()]
+    for offset in (1, 2):
+        word = cursor.peek(offset)
+        following = {
+            "TABLE",
+            "INTO",
+            "OVERWRITE",
+            "VIEW",
+            "MODEL",
+            "FUNCTION",
+            "SCHEMA",
+            "DATABASE",
+            "FROM",
+            "CACHE",
+        }
+        if word not in following and word not in ("TEMPORARY", "MATERIALIZED"):
+            break
+        words.append(word)
+        if word in following:
+            break
+    return " ".join(words)
