@@ -60,7 +60,9 @@ def parse_head(tokens: Sequence[Token], text: str) -> Statement:
             f"the statement {_statement_name(cursor)} is not supported",
             span=(tokens[0].start, tokens[0].end + 1),
         )
-    hint = did_you_mean(word, [*(h.split()[0] for h in _HEADS), "SELECT", "WITH", "VALUES"], 1) if word else None
+    hint = (
+        did_you_mean(word, [*(h.split()[0] for h in _HEADS), "SELECT", "WITH", "VALUES"], 1) if word else None
+    )
     raise syntax_error(tokens[0], text, hint)
 
 
