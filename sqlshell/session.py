@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlshell.config import Settings
@@ -22,7 +23,7 @@ from sqlshell.expr.expr import Literal
 from sqlshell.plan.logical import Limit, Plan, Project, Values
 from sqlshell.records import dataclass
 from sqlshell.result import Result
-from sqlshell.statement_context import StatementContext
+from sqlshell.statement_context import DEFAULT_SCHEMA, StatementContext
 from sqlshell.storage.source import MemorySource
 from sqlshell.storage.uri import fingerprint
 from sqlshell.types import Field, Struct, quote_name
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from sqlshell.parser.statement import Query, Statement
     from sqlshell.plan.context import BoundQuery
     from sqlshell.statement_context import Relation
+    from sqlshell.storage.catalog import Catalog
     from sqlshell.storage.source import Source
 
 STORAGE_LEVELS = ("MEMORY_ONLY", "MEMORY_AND_DISK", "DISK_ONLY")
@@ -66,7 +68,8 @@ class Timings:
 class Session:
     """Executes statements; owns settings, temporary views, registered data and the worker engine.
 
-    `dialect` is how input text is read; `workers` above 1 makes the pool of worker processes the default.
+    `dialect` is how input text is read; `workers` above 1 makes the pool of worker processes the default;
+    `warehouse` is the directory of its tables (default: `storage.catalog.default_warehouse`).
     Not safe for concurrent statements: use one session per thread (`cancel` may be called from any thread).
     """
 
@@ -76,10 +79,13 @@ class Session:
         dialect: str = "spark",
         workers: int | None = None,
         settings: Mapping[str, object] | None = None,
+        warehouse: str | None = None,
         warm: bool = True,
     ) -> None:
         self.settings = Settings()
         self.dialect = dialect
+        self.warehouse = warehouse
+        self.current_schema = DEFAULT_SCHEMA
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
         self.timings = Timings()
@@ -156,6 +162,13 @@ class Session:
 
             self._engine = Engine(self.settings)
         return self._engine
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The schemas, tables and views of the warehouse."""
+        from sqlshell.storage.catalog import Catalog
+
+        return Catalog(self.warehouse)
 
     # -- cached tables
 
