@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sqlshell.exec.task import TaskResult
     from sqlshell.expr.expr import Expr
     from sqlshell.optimizer.driver import Optimized
+    from sqlshell.parser.parameters import Parameters
     from sqlshell.parser.statement import Query, Statement
     from sqlshell.plan.context import BoundQuery
     from sqlshell.statement_context import Relation
@@ -104,13 +105,18 @@ class Session:
 
     # -- the doors' side
 
-    def execute(self, text: str) -> Result:
-        """Run one statement. Raises an `Error` that knows the statement's text."""
+    def execute(self, text: str, parameters: Parameters | None = None) -> Result:
+        """Run one statement, with a sequence of values for its `?` or a dict for its `:name` markers.
+
+        Raises an `Error` that knows the statement's text.
+        """
         if self._closed:
             raise InterfaceError("the session is closed")
         self.warnings = []
         try:
-            return self._execute(text)
+            if parameters:
+                return self._execute(*self._with_parameters(text, parameters))
+            return self._execute(text, self.dialect)
         except Error as e:
             e.statement = e.statement or text
             raise
@@ -129,12 +135,12 @@ class Session:
             error.statement = text
             raise error from e
 
-    def script(self, text: str) -> Iterator[tuple[str, Result]]:
-        """Run the statements of a script one by one: (statement text, result)."""
+    def script(self, text: str, parameters: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Result]]:
+        """Run the statements of a script one by one: (statement text, result); `:name` markers are shared."""
         from sqlshell.parser.script import split
 
         for chunk in split(text):
-            yield chunk.text, self.execute(chunk.text)
+            yield chunk.text, self.execute(chunk.text, parameters)
 
     def cancel(self) -> None:
         """Stop the running statement, which then raises QUERY_CANCELLED. Safe from other threads and handlers."""
@@ -208,12 +214,22 @@ class Session:
 
     # -- a statement
 
-    def _execute(self, text: str) -> Result:
+    def _with_parameters(self, text: str, parameters: Parameters) -> tuple[str, str]:
+        """The statement with its values in it, and the dialect it then is in."""
+        from sqlshell.parser.parameters import substitute
+
+        return substitute(text, parameters, self.dialect), "spark"
+
+    def _execute(self, text: str, dialect: str) -> Result:
         from sqlshell.parser.parse import parse_statement
         from sqlshell.parser.statement import Query
 
         start = time.perf_counter()
-        statement: Statement = parse_statement(text, self.dialect)
+        try:
+            statement: Statement = parse_statement(text, dialect)
+        except Error as e:
+            e.statement = e.statement or text
+            raise
         self.timings = Timings(parse=time.perf_counter() - start)
         try:
             if isinstance(statement, Query):

@@ -15,10 +15,11 @@ from sqlshell.errors import InterfaceError, NotSupportedError
 from sqlshell.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
+    from sqlshell.parser.parameters import Parameters
     from sqlshell.result import Result
 
 
@@ -56,9 +57,9 @@ class Connection:
         """A new cursor."""
         return Cursor(self)
 
-    def execute(self, sql: str) -> Cursor:
+    def execute(self, sql: str, parameters: Parameters | None = None) -> Cursor:
         """A new cursor with `sql` run on it."""
-        return self.cursor().execute(sql)
+        return self.cursor().execute(sql, parameters)
 
     def cancel(self) -> None:
         """Stop the running statement, from any thread; it raises QueryCancelled there."""
@@ -107,20 +108,20 @@ class Cursor:
         """Rows of the last query; -1 before one has run."""
         return -1 if self._result is None or not self._result.is_query else self._result.row_count
 
-    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Self:
-        """Run one statement."""
+    def execute(self, sql: str, parameters: Parameters | None = None) -> Self:
+        """Run one statement: a sequence of values for its `?` markers, or a dict for its `:name` markers."""
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        if parameters:
-            raise NotSupportedError("statement parameters are not supported yet")
         self._drop()
-        self._result = self.connection.session.execute(sql)
+        self._result = self.connection.session.execute(sql, parameters)
         self._rows = self._result.rows()
         return self
 
-    def executemany(self, sql: str, parameters: Sequence[Any]) -> Self:
-        """Refused until statements take parameters."""
-        raise NotSupportedError("statement parameters are not supported yet")
+    def executemany(self, sql: str, seq_of_parameters: Iterable[Parameters]) -> Self:
+        """Run one statement for each set of values; the cursor keeps the last result."""
+        for parameters in seq_of_parameters:
+            self.execute(sql, parameters)
+        return self
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """The next row, or None."""

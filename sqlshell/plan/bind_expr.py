@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, NotSupportedError
 from sqlshell.expr.expr import Expr, Literal
+from sqlshell.parser.parameters import unbound
 from sqlshell.plan import bind_call, bind_compare, bind_literal, bind_subquery, bind_type, bind_window
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call
@@ -280,6 +281,11 @@ def _star(b: Binder, node: Any, site: Site) -> Expr:
     )
 
 
+def _marker(b: Binder, node: Any, site: Site) -> Expr:
+    """A `?` or `:name` that got no value."""
+    raise unbound(node.name or None, span_of(node), ())
+
+
 HANDLERS: dict[type, Callable[[Any, Any, Any], Expr]] = {
     **dict.fromkeys(BINARY_OPERATORS, _binary),
     exp.NEQ: _not_equal,
@@ -320,6 +326,7 @@ HANDLERS: dict[type, Callable[[Any, Any, Any], Expr]] = {
     exp.Collate: _collate,
     exp.Alias: _alias,
     exp.Star: _star,
+    exp.Placeholder: _marker,
     exp.Anonymous: bind_call.bind_call,
     exp.Filter: bind_call.bind_wrapped,
     exp.WithinGroup: bind_call.bind_wrapped,
