@@ -1,0 +1,1 @@
+"""Models as SQL objects: training in gangs, prediction as ordinary plans. See docs/architecture.md."""
