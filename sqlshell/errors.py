@@ -16,6 +16,7 @@
         │   ├── OutOfMemoryError  environment
         │   ├── QueryCancelled    the user asked for it
         │   ├── QueryTimeout      environment
+    │   ├── ConcurrentModificationError environment, retryable: another writer committed first
         │   ├── WorkerLostError   environment, retryable: a process died
         │   └── FetchFailedError  environment, retryable: an exchange file is missing
         └── InternalError         bug: ours
@@ -158,6 +159,13 @@ class QueryTimeout(OperationalError):
     """The statement ran past its time limit."""
 
     default_condition = "QUERY_TIMEOUT"
+
+
+class ConcurrentModificationError(OperationalError):
+    """Another writer changed the table first, in a way that this statement cannot go on top of."""
+
+    retryable = True
+    default_condition = "DELTA_CONCURRENT_WRITE"
 
 
 class WorkerLostError(OperationalError):

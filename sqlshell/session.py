@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sqlshell.plan.context import BoundQuery
     from sqlshell.statement_context import Relation
     from sqlshell.storage.catalog import Catalog
+    from sqlshell.storage.delta.table import DeltaTables
     from sqlshell.storage.source import Source
 
 STORAGE_LEVELS = ("MEMORY_ONLY", "MEMORY_AND_DISK", "DISK_ONLY")
@@ -175,6 +176,13 @@ class Session:
         from sqlshell.storage.catalog import Catalog
 
         return Catalog(self.warehouse)
+
+    @cached_property
+    def tables(self) -> DeltaTables:
+        """The Delta tables this session has looked at: a log is replayed once, then only what is new."""
+        from sqlshell.storage.delta.table import DeltaTables
+
+        return DeltaTables(self.engine.call)
 
     # -- cached tables
 

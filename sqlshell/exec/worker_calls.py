@@ -10,6 +10,7 @@ from sqlshell.errors import Error, InternalError
 CALLS = {
     "evaluate": "sqlshell.exec.lower:evaluate",
     "describe_source": "sqlshell.storage.describe:describe_source",
+    "read_checkpoint": "sqlshell.storage.delta.checkpoint_read:read_checkpoint",
     "ping": "sqlshell.exec.worker_calls:ping",
     "sleep": "time:sleep",
 }

@@ -1,0 +1,1 @@
+"""Delta Lake tables: log replay, snapshots, time travel and commits, all our own (DESIGN section 4)."""
