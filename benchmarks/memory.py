@@ -1,7 +1,7 @@
 """Working memory under a limit: `python -m benchmarks.memory --scale 1 --limit 300MB` (SF10 and 1GB in earnest).
 
-Runs an aggregation and a join whose state passes the limit; samples every 50 ms the workers' proportional memory
-above idle plus the session's files in shared memory, and prints the peak beside the limit.
+Runs an aggregation, a join, a sort and a distinct whose state passes the limit; samples every 50 ms the workers'
+proportional memory above idle plus the session's files in shared memory, and prints the peak beside the limit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ QUERIES = {
     "GROUP BY l_orderkey, l_partkey ORDER BY q DESC, l_orderkey, l_partkey LIMIT 10",
     "join": "SELECT count(*) AS n, max(l_comment) AS c, max(o_comment) AS o FROM lineitem "
     "JOIN orders ON l_orderkey = o_orderkey AND l_comment <> o_comment",
+    "sort": "SELECT l_comment, l_orderkey, l_partkey FROM lineitem ORDER BY l_comment, l_orderkey",
+    "distinct": "SELECT DISTINCT l_orderkey, l_partkey, l_comment FROM lineitem",
 }
+WARM = (
+    "SET sqlshell.partitions = 2",
+    "SELECT n_regionkey, count(*) FROM nation GROUP BY n_regionkey",
+    "RESET sqlshell.partitions",
+)
+"""Brings every worker up, so that their idle memory is known."""
 
 
 def proportional(pid: int) -> int:
@@ -33,13 +41,11 @@ def proportional(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
-def shared() -> int:
-    """Bytes of our exchange files in shared memory."""
+def shared(session: Session) -> int:
+    """Bytes of a session's exchange files in shared memory."""
     total = 0
-    for folder, _, names in os.walk("/dev/shm"):  # walk, unlike glob, bears folders that vanish
-        if "sqlshell-" not in folder:
-            continue
-        for name in names:
+    for folder, _, names in os.walk(session.engine.store_folders.memory or "/nowhere"):
+        for name in names:  # walk, unlike glob, bears folders that vanish
             try:
                 total += os.stat(os.path.join(folder, name)).st_size
             except OSError:
@@ -61,7 +67,7 @@ class Sampler(threading.Thread):
         while self.running:
             pids = self.session.engine.cluster.pids()
             held = sum(max(0, proportional(p) - self.idle.setdefault(p, proportional(p))) for p in pids)
-            self.peak = max(self.peak, held + shared())
+            self.peak = max(self.peak, held + shared(self.session))
             time.sleep(0.05)
 
 
@@ -78,11 +84,13 @@ def main() -> None:
         with Session(workers=2, settings={"sqlshell.memory_limit": options.limit}) as session:
             for table, path in files.items():
                 session.execute(f"CREATE TEMPORARY VIEW {table} AS SELECT * FROM parquet.`{path}`")
-            list(session.execute("SELECT count(*) FROM nation").rows())  # workers up and idle
+            for text in WARM:
+                list(session.execute(text).rows())
+            time.sleep(1)
             sampler = Sampler(session)
             sampler.start()
             start = time.perf_counter()
-            list(session.execute(sql).rows())
+            session.execute(sql).close()
             seconds = time.perf_counter() - start
             sampler.running = False
             sampler.join()

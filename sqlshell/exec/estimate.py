@@ -84,7 +84,8 @@ def rows(plan: Plan, known: Mapping[int, int] | None = None) -> float:
         case Filter():
             return rows(plan.input, known) * SELECTIVITY
         case Aggregate():
-            return max(1.0, rows(plan.input, known) * 0.2) if plan.keys else 1.0
+            kept = 0.2 if plan.aggs else 0.5  # DISTINCT is asked for when few rows repeat
+            return max(1.0, rows(plan.input, known) * kept) if plan.keys else 1.0
         case Limit() | TopN() if plan.count is not None:
             return min(float(plan.count), rows(plan.input, known))
         case Union():
@@ -130,7 +131,9 @@ def state(plan: Plan) -> int:
             case Join():
                 need = min(size(node.left), size(node.right)) if node.kind == "inner" else size(node.right)
             case Sort() | Window():
-                need = 2 * size(node.input)  # the rows and their sorted copy
+                need = size(node.input)
+            case TopN():
+                need = size(node)
             case Shared():
                 need = size(node.input)
             case _:

@@ -7,7 +7,7 @@ and an exchange is put where it is not:
     Join           a small side goes to every task; else both sides are hashed by the keys
     Window         hashed by PARTITION BY
     Sort           gathered, or by ranges of the first key when it is large
-    TopN, Limit    in place, then gathered
+    TopN, Limit    in place, then gathered; a TopN of too many rows is a Sort and a Limit
     Shared         a stage of its own, read several times
     recursion      one task
 
@@ -91,7 +91,7 @@ def choose_partitions(plan: Plan, settings: Mapping[str, Any]) -> int:
     memory = MemoryPlan.of(settings["sqlshell.memory_limit"], workers or platform.cpu_count())
     state = estimate.state(plan)
     needed = min(MAX_PARTITIONS, -(-state // memory.state_target("pool")))
-    if state > memory.share("solo"):
+    if state > memory.state_target("solo"):
         return max(2, workers or 0, needed)
     if (workers or 1) > 1 and estimate.scanned(plan) > POOL_PAYS:
         return max(int(workers), needed)
@@ -182,6 +182,7 @@ class Planner:
             size=estimate.size(piece.plan, self._sizes),
             after=after,
             version=self._version,
+            fixed=self._tight,
         )
         self._sizes[stage.id] = stage.size
         self.stages.append(stage)
@@ -335,6 +336,8 @@ class Planner:
         return ranges.over(sorted_plan)
 
     def _limit(self, node: TopN | Limit) -> Piece:
+        if isinstance(node, TopN) and estimate.size(node, self._sizes) > self._memory.state_target("solo"):
+            return self._limit(Limit(Sort(node.input, node.keys), node.count, node.offset))
         piece = self.visit(node.input)
         if piece.parallel:
             if node.count is not None and piece.spread != "ordered":

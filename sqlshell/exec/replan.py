@@ -4,7 +4,7 @@ graph.
 coalesce      adjacent small partitions are read by one task
 send side     a hashed join side that came out small goes to every task, and the other side is not shuffled
 split skew    a partition far larger than the others is shared by several tasks
-split stage   after running out of memory: the query is planned again with 4x the partitions
+split stage   after running out of memory: that stage gets 4x the tasks, or the whole query 4x the partitions
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.exec import platform
+from sqlshell.exec import platform, splits
 from sqlshell.exec.physical import ExchangeRead, PartialAggregate
 from sqlshell.exec.planner import MAX_PARTITIONS, SENDS_LEFT, SENDS_RIGHT, pool_graph
 from sqlshell.exec.stage import Stage, StageGraph, StageInput, TaskLayout
-from sqlshell.plan.logical import Expand, Filter, Generate, Join, Plan, Project
+from sqlshell.plan.logical import Expand, Filter, Generate, Join, Plan, Project, Scan
 from sqlshell.records import replace
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ Sides = tuple[Join, ExchangeRead, ExchangeRead]
 
 TARGET_BYTES = 16 << 20
 """What a coalesced task reads."""
+
+SPLIT = 4
+"""Times the tasks after running out of memory."""
 
 SKEW_FACTOR = 5
 SKEW_BYTES = 64 << 20
@@ -46,20 +49,23 @@ def after_stage(graph: StageGraph, done: Manifests, begun: frozenset[int]) -> St
 
 def _adapt(graph: StageGraph, stage: Stage, done: Manifests, begun: frozenset[int]) -> StageGraph:
     read = [i.stage for i in stage.inputs if i.mode == "partition"]
-    if not read or any(i.mode == "aligned" for c in graph.consumers(stage.id) for i in c.inputs):
+    around = [*stage.inputs, *(i for c in graph.consumers(stage.id) for i in c.inputs)]
+    if not read or any(i.mode == "aligned" for i in around):
         return graph
-    changed = _send_side(graph, stage, done, begun)
+    changed = None if stage.fixed else _send_side(graph, stage, done, begun)
     if changed is not None:
         return changed
     if not all(i in done for i in read) or any(layout.maps for layout in stage.layout):
         return graph
-    sizes = _partition_sizes(read, done, graph.partitions)
-    layout = _split_skew(stage, sizes, done) or _coalesce(graph, stage, sizes)
+    sizes = _partition_sizes(graph, read, done)
+    layout = _split_skew(stage, sizes, done)
+    if layout is None and not stage.fixed:
+        layout = _coalesce(graph, stage, sizes)
     return graph if layout is None else graph.with_stage(replace(stage, layout=layout))
 
 
-def _partition_sizes(stages: Iterable[int], done: Manifests, partitions: int) -> list[int]:
-    sizes = [0] * partitions
+def _partition_sizes(graph: StageGraph, stages: Iterable[int], done: Manifests) -> list[int]:
+    sizes = [0] * max(graph.stage(s).output.partitions for s in stages)
     for s in stages:
         for ref in done[s]:
             sizes[ref.partition] += ref.bytes
@@ -203,9 +209,82 @@ def _absorb(graph: StageGraph, stage: Stage, small: ExchangeRead, large: Exchang
 # -- out of memory
 
 
-def split_stage(graph: StageGraph, stage: int) -> StageGraph | None:
-    """The query planned again, with 4x the partitions and sparing memory; None at the end."""
-    partitions = max(4, 4 * graph.partitions)
+def split_stage(graph: StageGraph, stage_id: int) -> StageGraph | None:
+    """The graph with 4x the tasks for one stage, or the query planned again with 4x the partitions, sparing
+    memory; None at the end.
+    """
+    stage = graph.stage(stage_id)
+    modes = {i.mode for i in stage.inputs}
+    split = None
+    if not modes and stage.slot == "pool":
+        split = _split_scans(graph, stage)
+    elif modes == {"partition"} and not stage.plan.collect(Scan):
+        split = _split_partitions(graph, stage)
+    return split or _plan_again(graph)
+
+
+def _split_scans(graph: StageGraph, stage: Stage) -> StageGraph | None:
+    """Smaller pieces of the files; nobody counts on which task reads what."""
+    tasks = SPLIT * stage.tasks
+    aligned = any(i.mode == "aligned" for c in graph.consumers(stage.id) for i in c.inputs)
+    if aligned or tasks > MAX_PARTITIONS:
+        return None
+    by_scan = [splits.assign(s.source, tasks) for s in stage.plan.collect(Scan)]
+    layout = tuple(TaskLayout(tuple(s[i] for s in by_scan), (i,)) for i in range(tasks))
+    return graph.with_stage(replace(stage, layout=layout, fixed=True))
+
+
+def _split_partitions(graph: StageGraph, stage: Stage) -> StageGraph | None:
+    """Every hash partition the stage reads cut into four by more of its hash, by a stage in between.
+
+    A row of partition p of n goes to p, p + n, p + 2n or p + 3n of 4n, so that readers aligned with the
+    stage, which take its tasks modulo n, still find their rows.
+    """
+    sources = [graph.stage(i.stage) for i in stage.inputs]
+    partitions = sources[0].output.partitions
+    wide = SPLIT * partitions
+    alike = all(s.output.kind == "hash" and s.output.partitions == partitions for s in sources)
+    if not alike or wide > MAX_PARTITIONS or any(layout.maps for layout in stage.layout):
+        return None
+    first = max(s.id for s in graph.stages) + 1
+    between = {s.id: _recut(s, first + n, wide) for n, s in enumerate(sources)}
+
+    def swap(node: Any) -> Any:
+        if isinstance(node, ExchangeRead):
+            return replace(node, stage=between[node.stage].id)
+        return node
+
+    new = replace(
+        stage,
+        plan=stage.plan.transform_down(swap),
+        inputs=tuple(StageInput(s.id, "partition") for s in between.values()),
+        layout=tuple(TaskLayout((), (i,)) for i in range(wide)),
+        slot="pool",
+        after=(),
+        version=stage.version + 1,
+        fixed=True,
+    )
+    stages: list[Stage] = []
+    for s in graph.stages:
+        stages.extend((*between.values(), new) if s.id == stage.id else (s,))
+    return replace(graph, stages=tuple(stages))
+
+
+def _recut(source: Stage, stage_id: int, partitions: int) -> Stage:
+    """A stage that reads a hash exchange partition by partition and cuts each more finely."""
+    return Stage(
+        id=stage_id,
+        plan=ExchangeRead(source.id, source.plan.output),
+        inputs=(StageInput(source.id, "partition"),),
+        output=replace(source.output, partitions=partitions),
+        layout=tuple(TaskLayout((), (p,)) for p in range(source.output.partitions)),
+        size=source.size,
+        fixed=True,
+    )
+
+
+def _plan_again(graph: StageGraph) -> StageGraph | None:
+    partitions = max(4, SPLIT * graph.partitions)
     if partitions > MAX_PARTITIONS:
         return None
     version = max(s.version for s in graph.stages) + 1

@@ -85,6 +85,8 @@ class Stage:
     """Stages to wait for without reading them: their sizes may change this one (`replan.py`)."""
     version: int = 0
     """Counts replans, so that workers tell old fragments from new ones."""
+    fixed: bool = False
+    """Partitions are not to be read together again: they were made small because memory ran out."""
 
     @property
     def tasks(self) -> int:

@@ -116,7 +116,7 @@ def test_f10_a_full_disk_is_a_clear_error(engine: Engine, source: Source) -> Non
     assert run(engine, grouped(source)) == grouped_rows()
 
 
-def test_f11_out_of_memory_is_planned_again(engine: Engine, source: Source) -> None:
+def test_f11_out_of_memory_gives_the_stage_more_tasks(engine: Engine, source: Source) -> None:
     seen: list[str] = []
     graph = plan_stages(joined(source), settings())
     handle = engine.run(graph, lambda e: seen.append(e.what), faults=(Fault(2, 1, 0, "mid_task", "oom"),))
@@ -125,9 +125,10 @@ def test_f11_out_of_memory_is_planned_again(engine: Engine, source: Source) -> N
 
 
 def test_f11_a_task_that_never_fits_is_an_error(engine: Engine, source: Source) -> None:
-    graph = plan_stages(grouped(source), settings(partitions=200))  # past 512 there is no further split
+    graph = plan_stages(grouped(source), settings())
+    faults = tuple(Fault(0, 1, a, "mid_task", "oom") for a in range(5))  # three splits, then alone
     with pytest.raises(OutOfMemoryError, match="stage 0, partition 1"):
-        engine.run(graph, faults=tuple(Fault(0, 1, a, "mid_task", "oom") for a in range(3)))
+        engine.run(graph, faults=faults)
     assert run(engine, grouped(source)) == grouped_rows()
 
 

@@ -225,6 +225,17 @@ def shared(s: Source) -> Plan:
     return Join(a, b, "inner", equal(a.output[0], b.output[0]))
 
 
+def shared_beside_hashed(s: Source) -> Plan:
+    """A join of a shared side, read task by task, and one that arrives by hash."""
+    base = group(s)
+    reads = [
+        Shared(7, base, tuple(Column(fresh_id(), c.name, c.type) for c in base.output)) for _ in range(2)
+    ]
+    other = group_distinct_values(s)
+    both = Join(reads[0], other, "inner", equal(reads[0].output[0], other.output[0]))
+    return Join(both, reads[1], "left", equal(both.output[0], reads[1].output[0]))
+
+
 def constants_joined(s: Source) -> Plan:
     t = few(s, 500)
     k = Column(fresh_id(), "k", BIGINT)
@@ -254,6 +265,7 @@ PLANS = [
     windows,
     union,
     shared,
+    shared_beside_hashed,
     constants_joined,
 ]
 
@@ -271,6 +283,39 @@ def test_partitions_never_change_the_rows(
         pool_graph(plan, settings(), 4, tight=True),
     ):
         assert Counter(rows(graph, store)) == expected, graph.render()
+
+
+@pytest.mark.parametrize("make", PLANS, ids=lambda f: f.__name__)
+def test_more_tasks_for_any_stage_never_change_the_rows(
+    make: Callable[[Source], Plan], source: Source, store: SessionStore
+) -> None:
+    plan = make(source)
+    graph = pool_graph(plan, settings(), 3)
+    expected = Counter(rows(solo_graph(plan, settings()), store))
+    for stage in graph.stages:
+        wider = replan.split_stage(graph, stage.id)
+        assert wider is not None
+        assert Counter(rows(wider, store)) == expected, wider.render()
+
+
+def test_out_of_memory_splits_the_stage_alone(source: Source) -> None:
+    graph = pool_graph(join_many(source), settings(), 3)
+    left, right, last = graph.stages
+    wider = replan.split_stage(graph, last.id)
+    assert wider is not None
+    assert wider.stages[:2] == (left, right)
+    assert [(s.tasks, s.output.kind) for s in wider.stages[2:]] == [(3, "hash"), (3, "hash"), (12, "result")]
+    scans = replan.split_stage(graph, left.id)
+    assert scans is not None
+    assert [s.tasks for s in scans.stages] == [12, 3, 3]
+
+
+def test_a_top_n_of_too_many_rows_sorts_by_ranges(source: Source, store: SessionStore) -> None:
+    t = scan(source)
+    plan = TopN(t, (SortKey(t.columns[2]),), 9_000, 10)
+    graph = pool_graph(plan, settings(memory_limit="1mb"), 3)
+    assert any(s.output.kind == "range" for s in graph.stages)
+    assert rows(graph, store) == rows(solo_graph(plan, settings()), store)
 
 
 @pytest.mark.parametrize("ascending", [True, False])
@@ -337,7 +382,7 @@ def test_solo_is_the_default(source: Source) -> None:
 
 
 def test_state_past_the_memory_limit_goes_to_the_pool() -> None:
-    big = Source("big", "parquet", SCHEMA, (FileInfo("/nowhere/big.parquet", 10**9, 10**8),))
+    big = Source("big", "parquet", SCHEMA, (FileInfo("/nowhere/big.parquet", 10**9, 10**7),))
     plain = Settings()
     t = scan(big)
     plan = Sort(t, (SortKey(t.columns[1]),))
