@@ -113,6 +113,12 @@ DEFINITIONS = (
     Definition(
         "sqlshell.deterministic", _boolean, False, "Ordered joins and aggregates: equal bits every run."
     ),
+    Definition(
+        "sqlshell.gang_slots",
+        _positive,
+        None,
+        "Ranks that all barrier stages together may run; default 8, or two per core where that is more.",
+    ),
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
         "sqlshell.broadcast_limit",

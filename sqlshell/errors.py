@@ -18,7 +18,8 @@
         │   ├── QueryTimeout      environment
     │   ├── ConcurrentModificationError environment, retryable: another writer committed first
         │   ├── WorkerLostError   environment, retryable: a process died
-        │   └── FetchFailedError  environment, retryable: an exchange file is missing
+        │   ├── FetchFailedError  environment, retryable: an exchange file is missing
+        │   └── BarrierError      user or environment: the ranks of a barrier stage did not come together
         └── InternalError         bug: ours
 
 Every SQL error has a stable `condition` (Spark's name where Spark has one), and, where the text is known, a
@@ -180,6 +181,12 @@ class FetchFailedError(OperationalError):
 
     retryable = True
     default_condition = "FETCH_FAILED"
+
+
+class BarrierError(OperationalError):
+    """The ranks of a barrier stage did not come together, or one failed for good."""
+
+    default_condition = "BARRIER_STAGE_FAILED"
 
 
 class InternalError(DatabaseError):

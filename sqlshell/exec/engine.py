@@ -16,20 +16,23 @@ from sqlshell.errors import InterfaceError, QueryTimeout
 from sqlshell.exec import platform
 from sqlshell.exec.cluster.local import LocalCluster
 from sqlshell.exec.exchange import SessionStore
+from sqlshell.exec.gang import BARRIER_TIMEOUT, HEARTBEAT_TIMEOUT, MAX_FAILURES
 from sqlshell.exec.memory import MemoryPlan
 from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from queue import SimpleQueue
     from typing import Self
 
     from sqlshell.config import Settings
     from sqlshell.exec.cluster.base import Event
+    from sqlshell.exec.gang import GangEvent, GangOptions, GangResult
     from sqlshell.exec.run_state import QueryEvent
     from sqlshell.exec.scheduler import Scheduler
     from sqlshell.exec.stage import Stage, StageGraph
     from sqlshell.exec.task import Fault, TaskResult
+    from sqlshell.plan.logical import Plan
 
 INLINE_CELLS = 4000
 """Results up to so many values travel over the socket: the driver then needs no Arrow (160 ms to import)."""
@@ -94,15 +97,20 @@ class Engine:
             raise InterfaceError("the session is closed")
         workers = self._settings.get("sqlshell.workers") or platform.cpu_count()
         limit = self._settings.get("sqlshell.memory_limit")
-        if self._cluster is not None and self._cluster_key != (workers, limit) and not self._running:
+        gang_slots = self._settings.get("sqlshell.gang_slots")
+        if (
+            self._cluster is not None
+            and self._cluster_key != (workers, limit, gang_slots)
+            and not self._running
+        ):
             self._cluster.close()
             self._cluster = None
         if self._cluster is None:
             memory = MemoryPlan.of(limit, workers)
             if memory.exchange_budget is not None:
                 self.store_folders.budget = memory.exchange_budget
-            self._cluster = LocalCluster(self.store_folders, workers, memory)
-            self._cluster_key = (workers, limit)
+            self._cluster = LocalCluster(self.store_folders, workers, memory, gang_slots)
+            self._cluster_key = (workers, limit, gang_slots)
         return self._cluster
 
     def call(self, name: str, *args: Any) -> Any:
@@ -124,6 +132,18 @@ class Engine:
         An interrupt (Ctrl-C) stops the query's workers and goes on as KeyboardInterrupt. Past `timeout`
         seconds QueryTimeout is raised. Nothing of a failed query stays behind.
         """
+        query, scheduler = self._finish(
+            graph,
+            timeout,
+            inline_cells=inline_cells,
+            faults=faults,
+            on_event=on_event,
+            on_disk=on_disk,
+        )
+        return self._handle(query, scheduler)
+
+    def _finish(self, graph: StageGraph, timeout: float | None, **options: Any) -> tuple[int, Scheduler]:
+        """Run a graph; its number, and the scheduler that knows what came out."""
         from queue import SimpleQueue
 
         from sqlshell.exec import replan
@@ -132,19 +152,15 @@ class Engine:
 
         cluster = self.cluster
         query = next(self._queries)
-        options = RunOptions(
-            inline_cells=inline_cells,
-            faults=faults,
+        events: SimpleQueue[Event] = SimpleQueue()
+        run = RunOptions(
             replan=replan.after_stage,
             split_stage=replan.split_stage,
             abort=lambda: cluster.cancel(query),
-            on_event=on_event,
-            on_disk=on_disk,
+            submit_gang=lambda g: cluster.run_gang(g, events.put),
+            **options,
         )
-        events: SimpleQueue[Event] = SimpleQueue()
-        scheduler = Scheduler(
-            graph, query, lambda t: cluster.submit(t, events.put), self.store_folders, options
-        )
+        scheduler = Scheduler(graph, query, lambda t: cluster.submit(t, events.put), self.store_folders, run)
         with self._lock:
             self._running[query] = events
         finished = False
@@ -160,7 +176,85 @@ class Engine:
                 with contextlib.suppress(InterfaceError):
                     cluster.cancel(query)
                 self.store_folders.drop_query(query)
-        return self._handle(query, scheduler)
+        return query, scheduler
+
+    def run_gang(
+        self,
+        plan: Plan | StageGraph,
+        body: Callable[..., Any] | str,
+        world_size: int = 2,
+        *,
+        args: tuple[Any, ...] = (),
+        names: Sequence[str] | None = None,
+        partitions: int | None = None,
+        max_failures: int = MAX_FAILURES,
+        barrier_timeout: float = BARRIER_TIMEOUT,
+        heartbeat_timeout: float = HEARTBEAT_TIMEOUT,
+        timeout: float | None = None,
+        deterministic: bool = True,
+        on_event: Callable[[QueryEvent | GangEvent], None] | None = None,
+        faults: tuple[Fault, ...] = (),
+    ) -> GangResult:
+        """Run `body(ctx, partitions, *args)` in `world_size` ranks over the rows of an optimized plan.
+
+        `ctx` is a `barrier.BarrierTaskContext`, `partitions` a list of `gang_input.Partition`: this rank's
+        share of the rows, in order. `body` is a function or its `module:name`; `names` are the columns'
+        names (default: the plan's). `partitions` fixes how many there are (default: by the data, never by
+        the ranks). Events tell of the query's stages (QueryEvent) and of the gang (GangEvent).
+
+        Raises a rank's own user or data error, BarrierError after `max_failures` restarts, QueryCancelled
+        after `cancel()`, QueryTimeout past `timeout` seconds. Nothing of it stays behind.
+        """
+        from sqlshell.exec import ship
+        from sqlshell.exec.gang import GangOptions
+        from sqlshell.exec.planner_gang import plan_gang
+        from sqlshell.exec.stage import StageGraph
+
+        started = time.perf_counter()
+        if world_size < 1:
+            raise InterfaceError(f"a gang needs at least one rank, not {world_size}")
+        options = GangOptions(
+            world_size,
+            ship.body_of(body),
+            ship.arguments(args),
+            tuple(names if names is not None else _names(plan)),
+            max_failures,
+            barrier_timeout,
+            heartbeat_timeout,
+        )
+        if isinstance(plan, StageGraph):
+            graph = plan
+        else:
+            settings = self._settings.snapshot()
+            settings["sqlshell.deterministic"] = deterministic or settings["sqlshell.deterministic"]
+            graph = plan_gang(plan, settings, world_size, partitions)
+        self.warm_gang(world_size)
+        query, scheduler = self._finish(graph, timeout, on_event=on_event, faults=faults, gang=options)
+        return self._gang_result(query, scheduler, options, time.perf_counter() - started)
+
+    def warm_gang(self, world_size: int) -> None:
+        """Start the processes of a gang and return at once."""
+        self.cluster.gangs.warm(world_size)
+
+    def _gang_result(
+        self, query: int, scheduler: Scheduler, options: GangOptions, seconds: float
+    ) -> GangResult:
+        import pickle
+        from pathlib import Path
+
+        from sqlshell.exec.gang import GangResult
+
+        inline = scheduler.results()[0].inline
+        assert inline is not None
+        try:
+            values = [
+                pickle.loads(v.data if v.path is None else Path(v.path).read_bytes()) for v in inline[0]
+            ]
+        finally:
+            self.store_folders.drop_query(query)
+        failures = tuple(scheduler.gang_failures)
+        partitions = scheduler.graph.result.tasks
+        return GangResult(values, options.world_size, partitions, len(failures) + 1, failures, seconds)
 
     def store(self, graph: StageGraph, level: str) -> ResultHandle:
         """Run a graph and keep its rows as files: in memory past the budget on disk, or on disk only
@@ -209,6 +303,13 @@ class Engine:
 
         size = sum(r.bytes for r in refs)
         return ResultHandle(rows, None, [r.path for r in refs], size, scheduler.stage_summaries(), release)
+
+
+def _names(plan: Plan | StageGraph) -> tuple[str, ...]:
+    """The names of the rows' columns."""
+    from sqlshell.exec.stage import StageGraph
+
+    return plan.names if isinstance(plan, StageGraph) else tuple(c.name for c in plan.output)
 
 
 def _drive(scheduler: Scheduler, events: SimpleQueue[Event], timeout: float | None) -> None:

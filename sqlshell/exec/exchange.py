@@ -15,7 +15,7 @@ import fcntl
 import os
 import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlshell.errors import DiskFullError, OperationalError
 from sqlshell.exec import platform
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from sqlshell.exec.task import OutputSpec, PartitionRef, TaskSpec
+    from sqlshell.exec.task import OutputSpec, PartitionRef, TaskInput
 
 _PRODUCER = re.compile(r"/q\d+/x(\d+)/m(\d+)-a\d+/")
 MAGIC = b"ARROW1"
@@ -116,6 +116,14 @@ class SessionStore:
             self._release(directory)
         platform.remove_tree(directory)
 
+    def gang_directory(self, query: int, stage: int, attempt: int) -> str:
+        """The folder where the ranks of one attempt meet, not made yet: in memory where there is any."""
+        return str((self.memory or self.disk) / f"q{query}" / f"g{stage}-a{attempt}")
+
+    def keep_directory(self, query: int, stage: int) -> str:
+        """The folder of a gang's checkpoints, not made yet: it stays until the query ends."""
+        return str(self.disk / f"q{query}" / f"k{stage}")
+
     def drop_query(self, query: int) -> None:
         """Remove everything of a query."""
         with self._lock:
@@ -192,7 +200,14 @@ def complete(path: str) -> bool:
         return False
 
 
-def lost_input(spec: TaskSpec) -> tuple[int, int] | None:
+class Reads(Protocol):
+    """A task, or anything else that reads exchange files."""
+
+    @property
+    def input(self) -> TaskInput: ...
+
+
+def lost_input(spec: Reads) -> tuple[int, int] | None:
     """The producer of the first missing or short file this task reads, or None."""
     for paths in spec.input.exchange_paths.values():
         for path in paths:

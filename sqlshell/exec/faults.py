@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from sqlshell.errors import DiskFullError, OutOfMemoryError
 
 if TYPE_CHECKING:
+    from sqlshell.exec.gang import GangSpec
     from sqlshell.exec.task import Fault, TaskSpec
 
 LATER = 0.02
 """Seconds until a `kill_later` strikes, when native code runs."""
 
 
-def act(fault: Fault, spec: TaskSpec) -> None:
+def act(fault: Fault, spec: TaskSpec | GangSpec) -> None:
     """Do one fault's action in this process."""
     match fault.action:
         case "kill":
@@ -29,6 +30,8 @@ def act(fault: Fault, spec: TaskSpec) -> None:
             os._exit(0)
         case "hang":
             time.sleep(3600)
+        case "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
         case "oom":
             raise OutOfMemoryError("injected")
         case "disk_full":

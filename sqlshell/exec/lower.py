@@ -16,7 +16,7 @@ from sqlshell.exec import lower_agg, lower_generate, lower_join, lower_window
 from sqlshell.exec.collect import collect
 from sqlshell.exec.grouping_sets import pre_aggregated
 from sqlshell.exec.lower_expr import Kernel
-from sqlshell.exec.physical import ExchangeRead, FinalAggregate, PartialAggregate
+from sqlshell.exec.physical import ExchangeRead, FinalAggregate, HashOrder, PartialAggregate
 from sqlshell.exec.scan import lower_scan
 from sqlshell.expr.expr import Column, Expr, SortKey
 from sqlshell.plan.logical import (
@@ -152,7 +152,16 @@ class Lowering:
         paths = self.task.exchange_paths[node.stage]
         if not paths:
             return empty_frame(self.kernel, node.columns)
+        rows = self.task.exchange_rows.get(node.stage)
+        if rows is not None:
+            pieces = [pl.scan_ipc(p).slice(*r) for p, r in zip(paths, rows, strict=True)]
+            return pl.concat(pieces).select(names(node))
         return pl.scan_ipc(list(paths)).select(names(node))
+
+    def _hash_order(self, node: HashOrder) -> pl.LazyFrame:
+        from sqlshell.exec.output import row_hash
+
+        return self.lower(node.input).sort(row_hash([col(k) for k in node.keys]), maintain_order=True)
 
     def _join(self, node: Join) -> pl.LazyFrame:
         left = self.lower(node.left)
@@ -244,6 +253,7 @@ _HANDLERS: dict[type[Plan], Callable[[Lowering, Any], pl.LazyFrame]] = {
     RecursiveCte: Lowering._recursive_cte,
     RecursiveRef: Lowering._recursive_ref,
     ExchangeRead: Lowering._exchange_read,
+    HashOrder: Lowering._hash_order,
     Join: Lowering._join,
     Aggregate: Lowering._aggregate,
     PartialAggregate: Lowering._partial,

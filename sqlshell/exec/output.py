@@ -120,7 +120,8 @@ def write_whole(spec: TaskSpec, lf: pl.LazyFrame) -> TaskResult:
     sample: tuple[Any, ...] = ()
     if out.sample is not None:
         sample = sample_keys(path, f"c{out.sample}")
-    ref = PartitionRef(spec.stage, spec.partition, 0, path, os.stat(path).st_size)
+    rows: int = pl.scan_ipc(path).select(pl.len()).collect().item()
+    ref = PartitionRef(spec.stage, spec.partition, 0, path, os.stat(path).st_size, rows)
     return TaskResult(outputs=(ref,), sample=sample)
 
 
@@ -163,6 +164,14 @@ def hash_partition(columns: list[str], partitions: int) -> pl.Expr:
     for seed, name in enumerate(columns[1:], 1):
         mixed = mixed.xor(pl.col(name).hash(seed))
     return (mixed % partitions).cast(pl.UInt32)
+
+
+def row_hash(columns: list[str]) -> pl.Expr:
+    """A hash of whole rows to order them by; another one than that which chooses their partition."""
+    mixed = pl.col(columns[0]).hash(101)
+    for seed, name in enumerate(columns[1:], 102):
+        mixed = mixed.xor(pl.col(name).hash(seed))
+    return mixed
 
 
 def range_partition(column: str, dtype: pl.DataType, out: OutputSpec) -> pl.Expr:

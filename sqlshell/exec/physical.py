@@ -24,6 +24,19 @@ class ExchangeRead(Plan):
 
 
 @dataclass(frozen=True)
+class HashOrder(Plan):
+    """The rows in the order of a hash of `keys`: repeatable, whatever order they come in."""
+
+    child_fields: ClassVar = ("input",)
+    input: Plan
+    keys: tuple[Column, ...]
+
+    @property
+    def output(self) -> tuple[Column, ...]:
+        return self.input.output
+
+
+@dataclass(frozen=True)
 class PartialAggregate(Plan):
     """The first phase of an Aggregate: one row per group and task. `states[i]` are the state columns of `aggs[i]`."""
 

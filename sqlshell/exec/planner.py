@@ -153,9 +153,9 @@ class Planner:
         self._sizes: dict[int, int] = {}
         self._shared: dict[int, tuple[Stage, Piece]] = {}
 
-    def finish(self, plan: Plan) -> None:
-        """Plan everything; the last stage gives the result."""
-        self._cut(self.visit(plan), Output("result"))
+    def finish(self, plan: Plan, output: Output | None = None) -> Stage:
+        """Plan everything; the last stage gives the result, or writes as `output` says."""
+        return self._cut(self.visit(plan), output or Output("result"))
 
     # -- stages
 

@@ -56,6 +56,16 @@ def remove_tree(path: Path | str) -> None:
             os.rmdir(folder)
 
 
+def allocate(fd: int, size: int) -> None:
+    """Give an empty file `size` bytes that are really there. Raises OSError when there is no room."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, size)
+        return
+    zeros = bytes(1 << 20)  # macOS
+    for start in range(0, size, len(zeros)):
+        os.write(fd, zeros[: size - start])
+
+
 def free_bytes(path: Path) -> int:
     """Bytes that can still be written below `path`."""
     stat = os.statvfs(path)

@@ -49,6 +49,8 @@ def after_stage(graph: StageGraph, done: Manifests, begun: frozenset[int]) -> St
 
 def _adapt(graph: StageGraph, stage: Stage, done: Manifests, begun: frozenset[int]) -> StageGraph:
     read = [i.stage for i in stage.inputs if i.mode == "partition"]
+    if stage.mode == "BARRIER":  # its layout belongs to what the gang computes
+        return graph
     around = [*stage.inputs, *(i for c in graph.consumers(stage.id) for i in c.inputs)]
     if not read or any(i.mode == "aligned" for i in around):
         return graph

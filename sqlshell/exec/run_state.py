@@ -11,6 +11,7 @@ from sqlshell.records import dataclass, field
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sqlshell.exec.gang import GangEvent, GangOptions, GangSpec
     from sqlshell.exec.stage import Stage, StageGraph
     from sqlshell.exec.task import Fault, Fragment, PartitionRef, TaskResult, TaskSpec
 
@@ -26,6 +27,7 @@ class Store(Protocol):
     ) -> tuple[str, bool]: ...
     def in_memory(self, directory: str) -> bool: ...
     def accept(self, query: int, directory: str, refs: Iterable[PartitionRef]) -> None: ...
+    def keep_directory(self, query: int, stage: int) -> str: ...
     def drop_stage(self, query: int, stage: int) -> None: ...
     def drop_attempt(self, directory: str) -> None: ...
 
@@ -52,7 +54,7 @@ class TaskState:
     attempts: int = 0
     losses: int = 0
     fetch_rounds: int = 0
-    running: TaskSpec | None = None
+    running: TaskSpec | GangSpec | None = None
     result: TaskResult | None = None
     on_disk: bool = False
     alone: bool = False
@@ -84,7 +86,10 @@ class RunOptions:
     split_stage: Callable[[StageGraph, int], StageGraph | None] | None = None
     abort: Callable[[], None] | None = None
     """Kills the query's running tasks (before a graph that has none of them)."""
-    on_event: Callable[[QueryEvent], None] | None = None
+    on_event: Callable[[QueryEvent | GangEvent], None] | None = None
+    gang: GangOptions | None = None
+    """What the ranks of the graph's barrier stage run."""
+    submit_gang: Callable[[GangSpec], None] | None = None
     on_disk: bool = False
     env: tuple[tuple[str, str], ...] = ()
 
@@ -97,3 +102,18 @@ def range_bounds(samples: list[Any], partitions: int) -> tuple[Any, ...]:
         return ()
     cuts = [ordered[i * n // partitions] for i in range(1, partitions)]
     return tuple(dict.fromkeys(cuts))
+
+
+def row_range(refs: list[PartitionRef], index: int, parts: int) -> list[tuple[PartitionRef, int, int]]:
+    """The index-th of `parts` equal ranges of all rows, files one after the other: (file, offset, rows)."""
+    total = sum(r.rows or 0 for r in refs)
+    low, high = total * index // parts, total * (index + 1) // parts
+    out: list[tuple[PartitionRef, int, int]] = []
+    begin = 0
+    for ref in refs:
+        end = begin + (ref.rows or 0)
+        a, b = max(low, begin), min(high, end)
+        if a < b:
+            out.append((ref, a - begin, b - a))
+        begin = end
+    return out

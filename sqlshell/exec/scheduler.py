@@ -6,6 +6,7 @@ with a fake cluster. What each kind of failure costs:
     USER, INPUT_CORRUPT, INTERNAL, TIMEOUT   the query fails, after one attempt
     WORKER_LOST     the task runs again, alone after its second loss; after 4 attempts the query fails by name
     FETCH_FAILED    the producing task runs again, then this one; at most 4 rounds per producer
+    RANK_FAILED     the whole gang starts again from its last checkpoint, up to `max_failures` times
     DISK_FULL       once more on disk when the attempt wrote to memory, else the query fails
     OOM             planned again with 4x the partitions, or run once more alone, else the query fails
 """
@@ -15,9 +16,17 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlshell.errors import Error, InternalError, OutOfMemoryError, QueryCancelled, WorkerLostError
-from sqlshell.exec.cluster.base import CancelQuery, Chunk, Done, Started
-from sqlshell.exec.run_state import QueryEvent, StageState, TaskState, range_bounds
+from sqlshell.errors import (
+    BarrierError,
+    Error,
+    InternalError,
+    OutOfMemoryError,
+    QueryCancelled,
+    WorkerLostError,
+)
+from sqlshell.exec.cluster.base import CancelQuery, Chunk, Done, Progress, Started
+from sqlshell.exec.gang import GangEvent, GangSpec
+from sqlshell.exec.run_state import QueryEvent, StageState, TaskState, range_bounds, row_range
 from sqlshell.exec.task import FailureKind, Fragment, OutputSpec, TaskInput, TaskSpec
 from sqlshell.records import replace
 
@@ -50,6 +59,7 @@ class Scheduler:
         self.query = query
         self.error: Error | None = None
         self.chunks: dict[int, list[PartitionRef]] = {}
+        self.gang_failures: list[str] = []
         self._submit = submit
         self._store = store
         self._options = options
@@ -71,7 +81,13 @@ class Scheduler:
             return
         match event:
             case Started(task):
-                self._tell("task_started", task[1], task[2])
+                if self._states[task[1]].stage.mode == "BARRIER":
+                    self._tell_gang("gang_started", task[1], task[3])
+                else:
+                    self._tell("task_started", task[1], task[2])
+            case Progress(task, rank, values):
+                if self._current(task) is not None:
+                    self._tell_gang("progress", task[1], task[3], rank=rank, values=values)
             case Chunk(task, ref):
                 if self._current(task) is not None:
                     self.chunks.setdefault(task[2], []).append(ref)
@@ -95,7 +111,8 @@ class Scheduler:
     def _new_state(self, stage: Stage) -> StageState:
         payload = pickle.dumps(stage.plan, protocol=5)
         fragment = Fragment((self.query, stage.id, stage.version), payload)
-        return StageState(stage, fragment, [TaskState() for _ in stage.layout])
+        tasks = 1 if stage.mode == "BARRIER" else stage.tasks  # a gang runs and fails as one
+        return StageState(stage, fragment, [TaskState() for _ in range(tasks)])
 
     def _advance(self) -> None:
         """Submit what can run; a stage waits for all of its inputs."""
@@ -114,6 +131,9 @@ class Scheduler:
 
     def _attempt(self, state: StageState, index: int) -> None:
         stage, task = state.stage, state.tasks[index]
+        if stage.mode == "BARRIER":
+            self._gang_attempt(state, task)
+            return
         on_disk = task.on_disk or self._options.on_disk
         directory, compress = self._store.directory(
             self.query, stage.id, index, task.attempts, on_disk=on_disk, estimate=stage.size // stage.tasks
@@ -135,10 +155,37 @@ class Scheduler:
         task.running = spec
         self._submit(spec)
 
+    def _gang_attempt(self, state: StageState, task: TaskState) -> None:
+        stage, gang = state.stage, self._options.gang
+        if gang is None or self._options.submit_gang is None:
+            raise InternalError("a barrier stage needs a body")
+        directory, compress = self._store.directory(self.query, stage.id, 0, task.attempts, on_disk=True)
+        spec = GangSpec(
+            query=self.query,
+            stage=stage.id,
+            attempt=task.attempts,
+            world_size=stage.ranks,
+            fragment=state.fragment,
+            inputs=tuple(self._input(state, i) for i in range(stage.tasks)),
+            names=gang.names,
+            body=gang.body,
+            args=gang.args,
+            output=OutputSpec("body", directory, compress=compress),
+            keep=self._store.keep_directory(self.query, stage.id),
+            barrier_timeout=gang.barrier_timeout,
+            heartbeat_timeout=gang.heartbeat_timeout,
+            faults=tuple(f for f in self._options.faults if f.stage == stage.id),
+        )
+        task.attempts += 1
+        task.running = spec
+        self._tell_gang("gang_queued", stage.id, spec.attempt)
+        self._options.submit_gang(spec)
+
     def _input(self, state: StageState, index: int) -> TaskInput:
         stage = state.stage
         layout = stage.layout[index]
         paths: dict[int, tuple[str, ...]] = {}
+        rows: dict[int, tuple[tuple[int, int], ...]] = {}
         for edge in stage.inputs:
             refs = self._refs(edge.stage)
             match edge.mode:
@@ -146,6 +193,10 @@ class Scheduler:
                     chosen = refs
                 case "first":
                     chosen = refs if index == 0 else []
+                case "rows":
+                    pieces = row_range(refs, index, stage.tasks)
+                    chosen = [r for r, _, _ in pieces]
+                    rows[edge.stage] = tuple((offset, count) for _, offset, count in pieces)
                 case "aligned":
                     chosen = [r for r in refs if r.task % stage.tasks == index]
                 case _:
@@ -159,6 +210,7 @@ class Scheduler:
         return TaskInput(
             splits=layout.splits,
             exchange_paths=paths,
+            exchange_rows=rows,
             partition=index,
             num_partitions=stage.tasks,
             settings=settings,
@@ -222,15 +274,11 @@ class Scheduler:
             return
         task.result = result
         self._store.accept(self.query, spec.output.directory, result.outputs)
-        done = sum(t.result is not None for t in state.tasks)
-        self._tell(
-            "task_done",
-            spec.stage,
-            spec.partition,
-            done=done,
-            total=len(state.tasks),
-            rows=result.rows,
-        )
+        if state.stage.mode == "BARRIER":
+            self._tell_gang("gang_done", spec.stage, spec.attempt)
+        else:
+            done, total = sum(t.result is not None for t in state.tasks), len(state.tasks)
+            self._tell("task_done", spec.stage, spec.partition, done=done, total=total, rows=result.rows)
         if state.complete:
             self._stage_done(state)
         self._advance()
@@ -284,8 +332,12 @@ class Scheduler:
             if not state.complete:
                 self._restore_inputs(state)
 
-    def _failed(self, state: StageState, task: TaskState, spec: TaskSpec, failure: Failure) -> None:
+    def _failed(
+        self, state: StageState, task: TaskState, spec: TaskSpec | GangSpec, failure: Failure
+    ) -> None:
         match failure.kind:
+            case FailureKind.RANK_FAILED:
+                self._rank_failed(task, spec, failure.error)
             case FailureKind.WORKER_LOST:
                 task.losses += 1
                 if task.losses >= MAX_ATTEMPTS:
@@ -305,12 +357,29 @@ class Scheduler:
             case FailureKind.DISK_FULL if self._store.in_memory(spec.output.directory):
                 task.on_disk = True
                 self._tell("task_retried", spec.stage, spec.partition, detail="shared memory is full")
-            case FailureKind.OOM:
+            case FailureKind.OOM if isinstance(spec, TaskSpec):
                 self._out_of_memory(state, task, spec, failure)
             case FailureKind.CANCELLED:
                 self.error = QueryCancelled("the query was cancelled")
             case _:
                 self.error = failure.error
+
+    def _rank_failed(self, task: TaskState, spec: TaskSpec | GangSpec, error: Error) -> None:
+        """Start the whole gang again, unless it failed too often."""
+        assert self._options.gang is not None
+        task.losses += 1
+        if task.losses <= self._options.gang.max_failures:
+            self.gang_failures.append(error.message)
+            self._tell_gang("gang_restarted", spec.stage, spec.attempt, detail=error.message)
+            return
+        times = ": " if task.losses == 1 else f" {task.losses} times; the last time: "
+        self.error = BarrierError(
+            f"the barrier stage failed{times}{error.message}",
+            condition=error.condition,
+            hint=error.hint,
+        )
+        for note in getattr(error, "__notes__", ()):
+            self.error.add_note(note)
 
     def _lost_output(self, failure: Failure) -> None:
         assert failure.lost is not None
@@ -359,6 +428,10 @@ class Scheduler:
             f"{failure.error.message}",
             hint="raise sqlshell.memory_limit, or use fewer workers",
         )
+
+    def _tell_gang(self, what: str, stage: int, attempt: int, **more: Any) -> None:
+        if self._options.on_event is not None:
+            self._options.on_event(GangEvent(what, stage, attempt, **more))
 
     def _tell(self, what: str, stage: int, task: int = 0, **more: Any) -> None:
         if self._options.on_event is not None:

@@ -7,6 +7,10 @@ rows as its `output` says, and a reader takes them by `mode`:
     aligned     task i reads what task i of the producer wrote
     broadcast   every task reads everything
     first       task 0 reads everything, the others nothing
+    rows        task i reads the i-th of equal ranges of the rows, in the order of the producer's tasks
+
+A stage with mode BARRIER is run by a gang (`barrier.py`): its tasks are the partitions of the gang's input,
+and `ranks` processes hold a contiguous run of them each.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from sqlshell.expr.expr import Column, SortKey
     from sqlshell.plan.logical import Plan
 
-MODES = ("partition", "aligned", "broadcast", "first")
+MODES = ("partition", "aligned", "broadcast", "first", "rows")
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,9 @@ class StageInput:
 
 @dataclass(frozen=True)
 class Output:
-    """How a stage writes: `result`, `whole` (a file per task), `hash` of `keys` or `range` of `order`."""
+    """How a stage writes: `result`, `whole` (a file per task), `hash` of `keys` or `range` of `order`; `body`
+    is what a gang's body makes of its rows.
+    """
 
     kind: str
     keys: tuple[Column, ...] = ()
@@ -83,6 +89,8 @@ class Stage:
     """Estimated bytes of what it writes."""
     after: tuple[int, ...] = ()
     """Stages to wait for without reading them: their sizes may change this one (`replan.py`)."""
+    ranks: int = 0
+    """Processes of a BARRIER stage."""
     version: int = 0
     """Counts replans, so that workers tell old fragments from new ones."""
     fixed: bool = False
@@ -133,6 +141,11 @@ def render_stage(stage: Stage) -> str:
     """One stage: a headline, then its fragment as an indented tree."""
     reads = ", ".join(f"stage {i.stage} ({i.mode})" for i in stage.inputs)
     head = f"Stage {stage.id}: {stage.tasks} task{'s' if stage.tasks != 1 else ''}, {stage.slot}"
+    if stage.mode == "BARRIER":
+        head = (
+            f"Stage {stage.id}: barrier, gang of {stage.ranks} rank{'s' if stage.ranks != 1 else ''}, "
+            f"{stage.tasks} partition{'s' if stage.tasks != 1 else ''}"
+        )
     if reads:
         head += f", reads {reads}"
     lines = [f"{head}, writes {stage.output}"]

@@ -47,6 +47,8 @@ class TaskInput:
 
     splits: tuple[tuple[Split, ...] | None, ...] = ()
     exchange_paths: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    exchange_rows: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """For a stage read in mode `rows`: which rows (offset, count) of each of its paths."""
     partition: int = 0
     num_partitions: int = 1
     settings: Any = None
@@ -62,13 +64,14 @@ class FailureKind(Enum):
     DISK_FULL = "disk_full"
     WORKER_LOST = "worker_lost"
     FETCH_FAILED = "fetch_failed"
+    RANK_FAILED = "rank_failed"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
 
     @property
     def retryable(self) -> bool:
-        return self in {FailureKind.WORKER_LOST, FailureKind.FETCH_FAILED}
+        return self in {FailureKind.WORKER_LOST, FailureKind.FETCH_FAILED, FailureKind.RANK_FAILED}
 
 
 @dataclass(frozen=True)

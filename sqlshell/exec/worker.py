@@ -87,7 +87,7 @@ def run_task(spec: TaskSpec, plan: Any, emit: Callable[[PartitionRef], None]) ->
     return replace(result, seconds=time.perf_counter() - started)
 
 
-def failure_of(exc: BaseException, spec: TaskSpec, plan: Any) -> Failure:
+def failure_of(exc: BaseException, spec: exchange.Reads, plan: Any) -> Failure:
     """The typed failure of an exception; missing exchange files take precedence over what they led to."""
     from sqlshell.exec.blame import name_corrupt_file
     from sqlshell.exec.errors import translate

@@ -13,6 +13,7 @@ from sqlshell.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlshell.exec.gang import GangSpec
     from sqlshell.exec.task import PartitionRef, TaskResult, TaskSpec
 
 TaskId = tuple[int, int, int, int]
@@ -44,11 +45,20 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a rank of a gang is, in its own words."""
+
+    task: TaskId
+    rank: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class CancelQuery:
     """The user wants the query to end."""
 
 
-Event = Started | Chunk | Done | CancelQuery
+Event = Started | Chunk | Done | Progress | CancelQuery
 Sink = "Callable[[Event], None]"
 
 
@@ -61,6 +71,12 @@ class Cluster(Protocol):
 
     def submit(self, task: TaskSpec, sink: Callable[[Event], None]) -> None:
         """Queue one attempt."""
+        ...
+
+    def run_gang(self, gang: GangSpec, sink: Callable[[Event], None]) -> None:
+        """Queue one attempt of a gang, which starts with all of its ranks or not at all: started, progress,
+        then done, whose `inline` is one row of the ranks' RankValues.
+        """
         ...
 
     def cancel(self, query: int) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any
 
+from sqlshell.errors import NotSupportedError
 from sqlshell.exec.cluster.base import Chunk, Done, Event, Started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlshell.exec.gang import GangSpec
     from sqlshell.exec.task import TaskSpec
 
 
@@ -25,6 +27,9 @@ class InlineCluster:
         sink(Started(task.id, 0))
         plan = pickle.loads(task.fragment.payload)
         sink(Done(task.id, run_task(task, plan, lambda ref: sink(Chunk(task.id, ref)))))
+
+    def run_gang(self, gang: GangSpec, sink: Callable[[Event], None]) -> None:
+        raise NotSupportedError("gangs need processes of their own")
 
     def cancel(self, query: int) -> None:
         return

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlshell.exec.cluster.base import Event
+    from sqlshell.exec.cluster.gangs import LocalGangs
     from sqlshell.exec.exchange import SessionStore
+    from sqlshell.exec.gang import GangSpec
     from sqlshell.exec.memory import MemoryPlan
     from sqlshell.exec.task import TaskSpec
 
@@ -31,6 +33,9 @@ SPARE_DELAY = 0.5
 
 WATCH_EVERY = 0.1
 """Seconds between looks at busy workers' memory (20 µs each); a scan may take 1 GB in a second."""
+
+GANG_SLOTS = 8
+"""Ranks of all gangs together, on machines of up to four cores; larger ones have two per core."""
 
 FALSE_STARTS = 8
 """Processes in a row that may die before they are ready; then whatever they were given fails."""
@@ -43,7 +48,9 @@ class LocalCluster:
     for none of them.
     """
 
-    def __init__(self, store: SessionStore, workers: int, memory: MemoryPlan) -> None:
+    def __init__(
+        self, store: SessionStore, workers: int, memory: MemoryPlan, gang_slots: int | None = None
+    ) -> None:
         self._store = store
         self._pool_size = workers
         self._memory = memory
@@ -59,10 +66,14 @@ class LocalCluster:
         self._closed = False
         self._wake_read, self._wake_write = os.pipe()
         self._dispatcher: threading.Thread | None = None
+        self._gang_slots = gang_slots or max(GANG_SLOTS, 2 * platform.cpu_count())
+        self._gangs: LocalGangs | None = None
 
     # -- what sessions and schedulers use
 
     def slots(self, kind: str) -> int:
+        if kind == "gang":
+            return self._gang_slots
         return 1 if kind == "solo" else self._pool_size
 
     def warm(self) -> None:
@@ -76,6 +87,21 @@ class LocalCluster:
             self._check_open()
             self._queues[task.slot].append(Job(task, sink))
             self._dispatch()
+
+    @property
+    def gangs(self) -> LocalGangs:
+        """The gangs of this session; the first use imports and starts what they need."""
+        from sqlshell.exec.cluster.gangs import LocalGangs
+
+        with self._lock:
+            self._check_open()
+            if self._gangs is None:
+                number = self._numbers.__next__
+                self._gangs = LocalGangs(self._store, self._gang_slots, self._memory, number)
+            return self._gangs
+
+    def run_gang(self, gang: GangSpec, sink: Callable[[Event], None]) -> None:
+        self.gangs.run(gang, sink)
 
     def call(self, name: str, args: tuple[Any, ...]) -> Any:
         from queue import SimpleQueue
@@ -116,6 +142,8 @@ class LocalCluster:
             self._dispatch()
         for job in ended:
             job.sink(cancelled(job))
+        if self._gangs is not None:
+            self._gangs.cancel(query)
 
     def cancel_calls(self) -> None:
         """End every call, waiting or running, with QueryCancelled."""
@@ -147,6 +175,8 @@ class LocalCluster:
                 self._bury(w)
             calls, self._calls = self._calls, deque()
             self._wake()
+        if self._gangs is not None:
+            self._gangs.close()
         for f in deliver:
             f()
         for call in calls:
@@ -160,7 +190,10 @@ class LocalCluster:
     def pids(self, kind: str | None = None) -> list[int]:
         """Process ids of live workers (memory measurements, fault tests)."""
         with self._lock:
-            return [w.pid for w in self._workers if kind in {None, w.kind}]
+            found = [w.pid for w in self._workers if kind in {None, w.kind}]
+        if self._gangs is not None and kind in {None, "gang"}:
+            found += self._gangs.pids()
+        return found
 
     # -- starting and feeding workers; all under the lock
 

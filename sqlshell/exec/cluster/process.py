@@ -110,7 +110,14 @@ class Worker:
             return ""
 
 
-def start_worker(number: int, kind: str, threads: int, folder: Path, env: Mapping[str, str]) -> Worker:
+def start_worker(
+    number: int,
+    kind: str,
+    threads: int,
+    folder: Path,
+    env: Mapping[str, str],
+    module: str = "sqlshell.exec.worker",
+) -> Worker:
     """Start a process and return at once; it can be sent messages before it has said hello."""
     ours, theirs = socket.socketpair()
     life_read, life_write = os.pipe()
@@ -123,7 +130,7 @@ def start_worker(number: int, kind: str, threads: int, folder: Path, env: Mappin
         # -P keeps the user's folder (which may hold a polars.py) off the path; ours must be on it.
         "PYTHONPATH": os.pathsep.join(p for p in (_PACKAGE_ROOT, os.environ.get("PYTHONPATH")) if p),
     }
-    command = [sys.executable, "-P", "-m", "sqlshell.exec.worker", str(theirs.fileno()), str(life_read)]
+    command = [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(life_read)]
     with theirs, open(folder / "stderr", "wb") as errors:
         process = subprocess.Popen(
             command,
