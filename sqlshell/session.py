@@ -228,12 +228,21 @@ class Session:
 
         return substitute(text, parameters, self.dialect), "spark"
 
+    def _with_identifiers(self, text: str) -> str:
+        """The statement with IDENTIFIER(...) replaced by the names they give."""
+        from sqlshell.commands.constants import identifier_value
+        from sqlshell.parser.identifier_clause import expand_identifiers
+
+        return expand_identifiers(text, lambda inner, span: identifier_value(self, inner, span))
+
     def _execute(self, text: str, dialect: str) -> Result:
         from sqlshell.parser.parse import parse_statement
         from sqlshell.parser.statement import Query
 
         start = time.perf_counter()
         try:
+            if "identifier" in text.lower() and dialect in ("spark", "databricks"):
+                text = self._with_identifiers(text)
             statement: Statement = parse_statement(text, dialect)
         except Error as e:
             e.statement = e.statement or text

@@ -25,15 +25,14 @@ _OTHERS = """
     expression distinct with_ order limit offset sort cluster distribute windows; Interval: this unit
     fraction_in_string; Join: this on side kind using method; JoinHint: this expressions; Lambda: this
     expressions; Lateral: this alias view outer; Limit: expression; Literal: this is_string;
-    NotNullColumnConstraint:; Null:; Order: this expressions; Ordered: this desc nulls_first; Pivot:
-    expressions fields columns pivot_column_naming unpivot include_nulls alias; PivotAlias: this alias;
-    PivotAny: this; Placeholder: this; UnpivotColumns: this expressions; Select: expressions from_ limit
+    NotNullColumnConstraint:; Null:; Order: this expressions; Ordered: this desc nulls_first;
+    Placeholder: this; Select: expressions from_ limit
     offset joins group having order sort distribute cluster qualify windows distinct laterals where
-    with_ hint; Star: except_; Subquery: this alias limit offset order with_ joins laterals sample
-    pivots sort cluster distribute windows; Table: this db catalog version alias joins sample pivots
+    with_ hint; Star: except_ replace; Subquery: this alias limit offset order with_ joins laterals sample
+    sort cluster distribute windows; Table: this db catalog version alias joins sample
     laterals; TableAlias: this columns; TableSample: bucket_numerator bucket_denominator bucket_field
     percent rows size seed; Trim: this position expression; Offset: expression; Union: this expression
-    distinct with_ order limit offset sort cluster distribute windows; Values: expressions alias;
+    distinct by_name with_ order limit offset sort cluster distribute windows; Values: expressions alias;
     Version: this expression kind; Window: this order over partition_by alias spec; WindowSpec: kind
     start start_side end end_side; With: expressions recursive
 """

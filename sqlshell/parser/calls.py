@@ -170,7 +170,12 @@ def _plain(tokens: list[Token], i: int, word: str, dotted: bool) -> None:
             following in ("BETWEEN", "UNBOUNDED", "CURRENT") or _is_frame(tokens, i)
         ):
             return
-        if word in ("ROWS", "PERCENT") and following == ")" and i and tokens[i - 1].token_type == T.NUMBER:
+        if (
+            word in ("ROWS", "PERCENT")
+            and following == ")"
+            and i
+            and tokens[i - 1].token_type in (T.NUMBER, T.R_PAREN)
+        ):
             return
     if tokens[i].token_type not in (T.IDENTIFIER, T.STAR):
         kind = T.IDENTIFIER if word in ("IF", "TRANSFORM", "CONNECT_BY_ROOT", "CURDATE", "ANY") else T.VAR
@@ -203,6 +208,8 @@ def _is_call(tokens: Sequence[Token], i: int, word: str) -> bool:
         return before is None or not ends_operand(before)
     if word == "FILTER":
         return not (before is not None and before.token_type == T.R_PAREN and upper(tokens[i + 2]) == "WHERE")
+    if word == "REPLACE" and before is not None and before.token_type in (T.STAR, T.R_PAREN):
+        return not _is_star_clause(tokens, i)
     if word == "GROUP":
         return previous != "WITHIN"
     if word == "OF":
@@ -212,6 +219,21 @@ def _is_call(tokens: Sequence[Token], i: int, word: str) -> bool:
     if word == "REPEATABLE":
         return not (before is not None and before.token_type == T.R_PAREN)
     return True
+
+
+def _is_star_clause(tokens: Sequence[Token], i: int) -> bool:
+    """Whether REPLACE at `i` belongs to `*` or `* EXCEPT (...)`, not to a product."""
+    at = i - 1
+    if tokens[at].token_type == T.R_PAREN:
+        depth = 1
+        while depth and at:
+            at -= 1
+            depth += {T.R_PAREN: 1, T.L_PAREN: -1}.get(tokens[at].token_type, 0)
+        at -= 2
+        if at < 0 or upper(tokens[at + 1]) != "EXCEPT":
+            return False
+    before = tokens[at - 1] if at else None
+    return tokens[at].token_type == T.STAR and before is not None and not ends_operand(before)
 
 
 def _starts_query(tokens: Sequence[Token], i: int) -> bool:

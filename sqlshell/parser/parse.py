@@ -51,6 +51,7 @@ FROM
     parquet.`p`    Table(this=Identifier, db=Identifier)
     'path'         Table(this=Identifier) with `meta["path"]` on the identifier
     f(x)           Table(this=Anonymous, alias)
+    PIVOT, UNPIVOT Join(this=Table(this=Anonymous("\\x03PIVOT")), kind=CROSS): see `relation_clauses.py`
     VALUES         Values(expressions=[Tuple...], alias); scalars arrive as Tuple of one.
     (query) q      Subquery(this=query, alias); `(a JOIN b ON c) x`: Subquery(this=Table(joins=[Join]), alias)
     LATERAL ...    Lateral(this=Subquery|Anonymous, alias)
@@ -88,6 +89,7 @@ from sqlshell.parser.clauses import check
 from sqlshell.parser.complete import complete
 from sqlshell.parser.dialect import DIALECT
 from sqlshell.parser.literals import join_literals
+from sqlshell.parser.relation_clauses import rewrite_relations
 from sqlshell.parser.statement import Query, Statement
 from sqlshell.parser.tokens import tokenize, upper
 from sqlshell.parser.validate import normalise, span_of, validate
@@ -146,7 +148,7 @@ def is_query(tokens: Sequence[Token]) -> bool:
 
 def parse_query(tokens: Sequence[Token], text: str) -> Query:
     """A query from raw tokens (without a semicolon); its offsets stay those of `text`."""
-    ready = complete(mark_calls(join_literals(tokens, text), text))
+    ready = complete(mark_calls(rewrite_relations(join_literals(tokens, text), text), text))
     for token in ready:
         if token.token_type == TokenType.SEMICOLON:
             raise syntax_error(token, text, hint="one statement at a time")

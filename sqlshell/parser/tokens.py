@@ -1,8 +1,9 @@
 """Tokens of sqlglot, and what the token pass knows about them.
 
-The pass rewrites what sqlglot's parser would misread, in three steps: `literals.py`, `calls.py`,
-`complete.py`. Its marks are PREFIX before a function's name and LITERAL_MARK before the text of `DATE
-'...'`; `validate.normalise` strips them from the tree.
+The pass rewrites what sqlglot's parser would misread, in four steps: `literals.py`, `relation_clauses.py`,
+`calls.py`, `complete.py`. Its marks are PREFIX before a function's name and LITERAL_MARK before the text of
+`DATE '...'`; `validate.normalise` strips them from the tree. CLAUSE_MARK stays, for the binder, before the name
+of a clause that is dressed up as a table function.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ else:
 
 PREFIX = "\x01"
 LITERAL_MARK = "\x02"
+CLAUSE_MARK = "\x03"
 STRINGS = {T.STRING, T.RAW_STRING}
 OPEN = {T.L_PAREN: T.R_PAREN, T.L_BRACKET: T.R_BRACKET}
 SET_OPERATIONS = {T.UNION, T.INTERSECT, T.EXCEPT}

@@ -29,7 +29,6 @@ _CLAUSE_NAMES = {
     ("WindowSpec", "exclude"): "EXCLUDE in a window frame",
     ("Between", "symmetric"): "BETWEEN SYMMETRIC",
     ("Table", "hints"): "WITH (...) after a table",
-    ("Union", "by_name"): "UNION BY NAME",
 }
 _NODE_NAMES = {
     "AtTimeZone": "AT TIME ZONE",

@@ -362,9 +362,7 @@ def bind_generator(b: Binder, node: Any, site: Site) -> tuple[Call, tuple[Column
         return None
     reject_unused(node, ("this", "expressions"))
     args, named_args = arguments(b, node, replace(site, generators=True))
-    if named_args:
-        raise unsupported(node, f"a named argument of {name}()")
-    call, fields = make_generator(name, args, span_of(node))
+    call, fields = make_generator(name, args, span_of(node), named_args or None)
     outer = name.endswith("_outer")
     columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable or outer) for f in fields)
     return call, columns, outer

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import Column, Expr, conjoin
-from sqlshell.plan import bind_call, bind_table
+from sqlshell.plan import bind_call, bind_pivot, bind_table
 from sqlshell.plan.bind_site import Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call
@@ -79,6 +79,9 @@ def _broadcast_hints(hint: Any) -> frozenset[str]:
 def _relation(b: Binder, node: Any, env: Env) -> Bound:
     """One item of FROM, with the joins nested in it."""
     bound = _item(b, node, env)
+    sample = node.args.get("sample")
+    if sample is not None:
+        bound = bind_pivot.sampled(b, bound, sample)
     for join in node.args.get("joins") or []:
         bound = _join(b, bound, join, env, frozenset())
     return bound
@@ -90,11 +93,15 @@ def _item(b: Binder, node: Any, env: Env) -> Bound:
             return bind_table.table_function(b, node, env)
         return bind_table.bind_table(b, node, env)
     if isinstance(node, exp.Subquery):
-        reject_unused(node, ("this", "alias", "joins", "with_", "order", "limit", "offset"))
+        reject_unused(node, ("this", "alias", "joins", "with_", "order", "limit", "offset", "sample"))
         if isinstance(node.this, (exp.Table, exp.Subquery)) and not _is_query(node):
             inner = _relation(b, node.this, env)
             return inner if node.args.get("alias") is None else _aliased(inner, node)
-        return relation(b.query(node, env), node.args.get("alias"))
+        query = node
+        if node.args.get("sample") is not None:  # taken by `_relation`
+            query = node.copy()
+            query.set("sample", None)
+        return relation(b.query(query, env), node.args.get("alias"))
     if isinstance(node, (exp.Select, exp.SetOperation)):
         return relation(b.query(node, env), None)
     if isinstance(node, exp.Values):
@@ -199,6 +206,8 @@ def _join(b: Binder, left: Bound, node: Any, env: Env, broadcast: frozenset[str]
     reject_unused(node, ("this", "on", "using", "method", "side", "kind"))
     kind = _kind(node)
     item = node.this
+    if bind_pivot.clause_of(item) is not None:
+        return bind_pivot.bind_clause(b, left, item, env)
     if isinstance(item, exp.Lateral):
         return _lateral_join(b, left, node, kind, env)
     right = _relation(b, item, env)

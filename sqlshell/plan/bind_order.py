@@ -151,6 +151,11 @@ def _rows(b: Binder, node: Any, clause: str, site: Site) -> int | None:
     e = node.expression
     if clause == "LIMIT" and isinstance(e, (exp.Var, exp.Column)) and e.name.upper() == "ALL":
         return None
+    return row_count(b, e, clause, site)
+
+
+def row_count(b: Binder, e: Any, clause: str, site: Site) -> int:
+    """A constant number of rows."""
     value = b.constant(e, site, clause)
     problem = None
     if not isinstance(value.type, Integral):

@@ -15,7 +15,7 @@ from sqlshell.expr.expr import Call, Column, Expr, GetField, Literal, ScalarSubq
 from sqlshell.plan import bind_call, bind_from, bind_order, bind_set
 from sqlshell.plan.bind_group import Grouping, Item, bind_group_by, has_aggregate
 from sqlshell.plan.bind_site import Env, Site
-from sqlshell.plan.bind_util import reject_unused, span_of, text_of
+from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unresolved_column
 from sqlshell.plan.bind_window import extract_windows, has_window
 from sqlshell.plan.call import make_call
 from sqlshell.plan.context import BoundQuery
@@ -315,14 +315,25 @@ def expand_star(b: Binder, node: Any, site: Site) -> list[Item]:
         star, qualifier = node.this, [p.name for p in node.parts[:-1]]
     elif isinstance(node, exp.Dot):
         star, qualifier = node.expression, [p.name for p in node.parts[:-1]]
-    reject_unused(star, ("except_",))
+    reject_unused(star, ("except_", "replace"))
     span = span_of(node)
     columns = site.scope.star(qualifier, span)
     if not columns and not site.scope.entries and not site.scope.names:
         raise AnalysisError("* needs a FROM clause", condition="INVALID_USAGE_OF_STAR_OR_REGEX", span=span)
     for left_out in star.args.get("except_") or []:
         columns = _without(columns, left_out, site)
+    for replaced in star.args.get("replace") or []:
+        columns = _replaced(b, columns, replaced, site)
     return [Item(name, e, node) for name, e in columns]
+
+
+def _replaced(b: Binder, columns: list[tuple[str, Expr]], node: Any, site: Site) -> list[tuple[str, Expr]]:
+    """The columns with one computed anew in its place (`REPLACE (a + 1 AS a)`)."""
+    name = node.alias.lower()
+    if name not in {n.lower() for n, _ in columns}:
+        raise unresolved_column([node.alias], [n for n, _ in columns], span_of(node))
+    value = b.expr(node.this, site)
+    return [(n, value if n.lower() == name else e) for n, e in columns]
 
 
 def _without(columns: list[tuple[str, Expr]], node: Any, site: Site) -> list[tuple[str, Expr]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sqlshell.errors import AnalysisError
-from sqlshell.expr.expr import Column, Expr, SortKey, WindowCall, conjoin
+from sqlshell.expr.expr import Column, Expr, Literal, SortKey, WindowCall, conjoin
 from sqlshell.plan import bind_order
 from sqlshell.plan.bind_group import Item
 from sqlshell.plan.bind_site import Env, Site
@@ -27,17 +27,18 @@ from sqlshell.plan.logical import (
     Window,
     fresh_column,
     fresh_id,
+    named,
     passthrough,
 )
 from sqlshell.plan.scope import Entry, Scope
-from sqlshell.types import Array, Map, Struct
+from sqlshell.types import VOID, Array, Map, Struct
 
 if TYPE_CHECKING:
     from sqlshell.plan.bind import Binder
     from sqlshell.types import SqlType
 
 OWN_CLAUSES = ("with_", "order", "sort", "cluster", "distribute", "limit", "offset")
-HANDLED = ("this", "expression", "distinct", *OWN_CLAUSES)
+HANDLED = ("this", "expression", "distinct", "by_name", *OWN_CLAUSES)
 
 
 def bind_set_operation(b: Binder, node: Any, env: Env) -> BoundQuery:
@@ -77,6 +78,7 @@ def _union(b: Binder, node: Any, env: Env) -> BoundQuery:
         operands.append(at.right)
         left = at.left
         same = type(left) is exp.Union and (left.args.get("distinct") is not False) == unique
+        same = same and not node.args.get("by_name") and not left.args.get("by_name")
         plain = same and not any(left.args.get(k) for k in OWN_CLAUSES)
         if not plain:
             operands.append(left)
@@ -84,6 +86,8 @@ def _union(b: Binder, node: Any, env: Env) -> BoundQuery:
         reject_unused(left, HANDLED)
         at = left
     queries = [b.query(o, env) for o in reversed(operands)]
+    if node.args.get("by_name"):
+        queries = _by_name(queries[0], queries[1], node)
     plans, types = _widened(queries, "UNION", node)
     columns = tuple(
         Column(fresh_id(), n, t, any(p.output[i].nullable for p in plans))
@@ -93,6 +97,29 @@ def _union(b: Binder, node: Any, env: Env) -> BoundQuery:
     if unique:
         refuse_maps(plan, "UNION", node)
     return BoundQuery(distinct(plan) if unique else plan, queries[0].names)
+
+
+def _by_name(left: BoundQuery, right: BoundQuery, node: Any) -> list[BoundQuery]:
+    """Both queries with the columns of the first, then those only the second has; NULL where one has none."""
+    names = {n.lower(): n for n in (*right.names, *left.names)}
+    for q in (left, right):
+        seen = [n.lower() for n in q.names]
+        for n in q.names:
+            if seen.count(n.lower()) > 1:
+                raise AnalysisError(
+                    f"UNION BY NAME needs different column names, `{n}` appears more than once",
+                    condition="AMBIGUOUS_COLUMN_OR_FIELD",
+                    span=span_of(node),
+                )
+    order = dict.fromkeys(n.lower() for n in (*left.names, *right.names))
+    out: list[BoundQuery] = []
+    for q in (left, right):
+        columns = {n.lower(): c for n, c in zip(q.names, q.plan.output, strict=True)}
+        items = [
+            passthrough(columns[n]) if n in columns else named(names[n], Literal(None, VOID)) for n in order
+        ]
+        out.append(BoundQuery(Project(q.plan, tuple(items)), tuple(names[n] for n in order)))
+    return out
 
 
 def _widened(queries: list[BoundQuery], clause: str, node: Any) -> tuple[list[Plan], list[SqlType]]:

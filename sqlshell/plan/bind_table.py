@@ -16,9 +16,7 @@ from sqlshell.plan.coerce import cast_to, common_type
 from sqlshell.plan.context import BoundQuery, TableVersion, ViewDefinition
 from sqlshell.plan.logical import (
     ONE_ROW,
-    Filter,
     Generate,
-    Limit,
     RecursiveRef,
     Scan,
     Shared,
@@ -29,7 +27,7 @@ from sqlshell.plan.renew import is_deterministic, renew
 from sqlshell.plan.scope import Scope
 from sqlshell.records import replace
 from sqlshell.storage.source import FORMATS
-from sqlshell.types import BIGINT, DOUBLE, Integral
+from sqlshell.types import BIGINT, Integral
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -44,28 +42,7 @@ SMALL_RANGE = 16
 def bind_table(b: Binder, node: Any, env: Env) -> Bound:
     """A named relation: a WITH item, a file by path, a table or a view."""
     reject_unused(node, ("this", "db", "catalog", "alias", "version", "joins", "sample"))
-    bound = _named_table(b, node, env)
-    return bound if node.args.get("sample") is None else sampled(b, bound, node.args["sample"])
-
-
-def sampled(b: Binder, bound: Bound, node: Any) -> Bound:
-    """TABLESAMPLE (n ROWS | p PERCENT) [REPEATABLE (seed)]."""
-    reject_unused(node, ("percent", "rows", "size", "seed"))
-    site = Site(Scope(), Env(), "TABLESAMPLE")
-    size = node.args.get("percent") or node.args.get("rows") or node.args.get("size")
-    value = b.constant(size, site, "TABLESAMPLE").value
-    if node.args.get("percent") is None:
-        return replace(bound, plan=Limit(bound.plan, int(value)))
-    if not 0 <= value <= 100:
-        raise AnalysisError(
-            f"TABLESAMPLE takes 0 to 100 percent, not {value}",
-            condition="PARSE_SYNTAX_ERROR",
-            span=span_of(node),
-        )
-    seed = node.args.get("seed")
-    draw = make_call("rand", [b.constant(seed, site, "REPEATABLE")] if seed is not None else [])
-    keep = make_call("<", [draw, Literal(float(value) / 100, DOUBLE)])
-    return replace(bound, plan=Filter(bound.plan, keep))
+    return _named_table(b, node, env)
 
 
 def _named_table(b: Binder, node: Any, env: Env) -> Bound:
@@ -200,7 +177,7 @@ def values(b: Binder, node: Any, env: Env) -> BoundQuery:
 
 def table_function(b: Binder, node: Any, env: Env) -> Bound:
     """`FROM f(...)`: range, read_files, or a generator over constants."""
-    reject_unused(node, ("this", "alias", "joins"))
+    reject_unused(node, ("this", "alias", "joins", "sample"))
     return _function(b, node.this, node.args.get("alias"), env)
 
 

@@ -188,7 +188,9 @@ def _default_of(args: Sequence[Argument], span: Span | None) -> Argument:
     return default
 
 
-def make_generator(name: str, args: Sequence[Expr], span: Span | None = None) -> tuple[Call, list[Field]]:
+def make_generator(
+    name: str, args: Sequence[Expr], span: Span | None = None, named: Mapping[str, Expr] | None = None
+) -> tuple[Call, list[Field]]:
     """A generator call (type: array of the struct of its columns) and its columns. `_outer`: the caller's."""
     lowered = name.lower()
     row = lookup(lowered) or lookup(lowered.removesuffix("_outer")) or _row(name, span)
@@ -200,9 +202,15 @@ def make_generator(name: str, args: Sequence[Expr], span: Span | None = None) ->
         )
     base = row.name.removesuffix("_outer")
     if base == "stack":
+        if named:
+            raise AnalysisError(
+                "`stack` takes no named arguments",
+                condition="NAMED_PARAMETERS_NOT_SUPPORTED",
+                span=span,
+            )
         bound, fields = _stack(args, span)
     else:
-        bound = _resolve(row, lowered, args, None, span, typed=False)[0]
+        bound = _resolve(row, lowered, args, named, span, typed=False)[0]
         fields = _generator_fields(base, row, bound, span)
     return Call(row.name, bound, Array(Struct(tuple(fields))), True, span), fields
 
