@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlshell import types as t
+from sqlshell.errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -22,7 +23,9 @@ class Result:
     """Rows of one statement. `message` is what a command says instead of rows; `warnings` go to stderr.
 
     Attributes: `fields` (tuple of Field, one per column), `row_count` (int), `is_query` (whether there are
-    columns to fetch). Files behind a result are removed by `close()`.
+    columns to fetch). Rows can be read while the statement still runs: `rows()` and `batches()` wait for more as
+    they go and raise what it fails with; `row_count` and `arrow()` wait for its end first. `close()` ends the
+    statement and removes the files behind the result.
     """
 
     def __init__(
@@ -30,19 +33,34 @@ class Result:
         fields: Sequence[t.Field],
         rows: Sequence[tuple[Any, ...]] | None = None,
         *,
-        paths: Sequence[str] = (),
-        row_count: int | None = None,
+        paths: Iterable[str] = (),
+        row_count: Callable[[], int] | None = None,
         message: str | None = None,
         warnings: Sequence[str] = (),
+        statement: str | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self.fields = tuple(fields)
         self.message = message
         self.warnings = tuple(warnings)
         self._rows = rows
-        self._paths = tuple(paths)
+        self._paths = paths
+        self._row_count = row_count
+        self._statement = statement
         self._on_close = on_close
-        self.row_count = len(rows) if rows is not None else row_count or 0
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are in all."""
+        if self._rows is not None:
+            return len(self._rows)
+        if self._row_count is None:
+            return 0
+        try:
+            return self._row_count()
+        except Error as e:
+            e.statement = e.statement or self._statement
+            raise
 
     @property
     def is_query(self) -> bool:
@@ -65,28 +83,23 @@ class Result:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as Arrow record batches under the real Arrow types of `fields`."""
-        import pyarrow as pa
-
-        from sqlshell.types_arrow import result_column
-
         schema = self.arrow_schema()
         if self._rows is not None:
             if self._rows:
                 yield self._from_rows(schema)
             return
-        for path in self._paths:
-            with pa.memory_map(path) as source, pa.ipc.open_file(source) as reader:
-                for i in range(reader.num_record_batches):
-                    batch = reader.get_batch(i)
-                    arrays = [
-                        result_column(a, f.type) for a, f in zip(batch.columns, self.fields, strict=True)
-                    ]
-                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        try:
+            for path in self._paths:
+                yield from self._from_file(path, schema)
+        except Error as e:
+            e.statement = e.statement or self._statement
+            raise
 
     def arrow(self) -> pa.Table:
         """All rows as one Arrow table."""
         import pyarrow as pa
 
+        self.row_count  # noqa: B018 - until rows are handed out, a lost worker can be made up for
         return pa.Table.from_batches(list(self.batches()), schema=self.arrow_schema())
 
     def arrow_schema(self) -> pa.Schema:
@@ -96,6 +109,17 @@ class Result:
         from sqlshell.types_arrow import to_arrow
 
         return pa.schema([pa.field(f.name, to_arrow(f.type), f.nullable) for f in self.fields])
+
+    def _from_file(self, path: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        from sqlshell.types_arrow import result_column
+
+        with pa.memory_map(path) as source, pa.ipc.open_file(source) as reader:
+            for i in range(reader.num_record_batches):
+                batch = reader.get_batch(i)
+                arrays = [result_column(a, f.type) for a, f in zip(batch.columns, self.fields, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _from_rows(self, schema: pa.Schema) -> pa.RecordBatch:
         import pyarrow as pa

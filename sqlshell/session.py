@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlshell.exec.engine import Engine
+    from sqlshell.exec.running import ResultHandle
     from sqlshell.exec.stage import Stage, StageGraph
     from sqlshell.exec.task import TaskResult
     from sqlshell.expr.expr import Expr
@@ -65,6 +66,7 @@ class Timings:
     optimize: float = 0.0
     plan: float = 0.0
     run: float = 0.0
+    """Until the first rows are there."""
 
 
 class Session:
@@ -91,8 +93,7 @@ class Session:
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
         self.timings = Timings()
-        self.last_stages: list[tuple[Stage, list[TaskResult]]] = []
-        """What ran for the last query, and what each task reported (EXPLAIN ANALYZE)."""
+        self._last: ResultHandle | None = None
         self._sources: dict[tuple[Any, ...], tuple[tuple[tuple[str, int, int], ...], Source]] = {}
         self.warnings: list[str] = []
         self._engine: Engine | None = None
@@ -270,17 +271,22 @@ class Session:
         graph = self.stages(optimized.plan)
         self.timings.plan = time.perf_counter() - start
         start = time.perf_counter()
-        handle = self.engine.run(graph)
+        self._last = handle = self.engine.run(graph, stream=True)
         self.timings.run = time.perf_counter() - start
-        self.last_stages = handle.stages
         return Result(
             fields,
             handle.rows_inline,
-            paths=handle.paths,
-            row_count=handle.rows,
+            paths=handle,
+            row_count=lambda: handle.rows,
             warnings=self.warnings,
+            statement=query.text,
             on_close=handle.close,
         )
+
+    @property
+    def last_stages(self) -> list[tuple[Stage, list[TaskResult]]]:
+        """What ran for the last query, and what each task reported (EXPLAIN ANALYZE)."""
+        return [] if self._last is None else self._last.stages
 
     def bind(self, query: Query) -> BoundQuery:
         """The bound logical plan of a query."""

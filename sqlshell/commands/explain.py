@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from sqlshell.commands.common import strings
@@ -48,10 +49,12 @@ def explain_text(session: Session, query: st.Query, mode: str) -> str:
 
 
 def _analyze(session: Session, query: st.Query) -> str:
+    start = time.perf_counter()
     result = session.run_query(query)
     rows = result.row_count
-    result.close()
     t = session.timings
+    t.run = time.perf_counter() - start - t.bind - t.optimize - t.plan
+    result.close()
     steps = [("bind", t.bind), ("optimize", t.optimize), ("plan", t.plan), ("run", t.run)]
     lines = [f"{rows} rows", *(f"{name}: {seconds * 1000:.1f} ms" for name, seconds in steps)]
     for stage, results in session.last_stages:

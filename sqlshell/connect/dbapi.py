@@ -135,7 +135,7 @@ class Cursor:
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows not fetched yet."""
-        self._need_rows()
+        self._need_rows().row_count  # noqa: B018 - the query's end first: see Result.arrow
         return list(self._rows)
 
     def fetch_arrow_table(self) -> pa.Table:

@@ -12,13 +12,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.errors import InterfaceError, QueryTimeout
+from sqlshell.errors import InterfaceError
 from sqlshell.exec import platform
 from sqlshell.exec.cluster.local import LocalCluster
 from sqlshell.exec.exchange import SessionStore
 from sqlshell.exec.gang import BARRIER_TIMEOUT, HEARTBEAT_TIMEOUT, MAX_FAILURES
 from sqlshell.exec.memory import MemoryPlan
-from sqlshell.records import dataclass, field
+from sqlshell.exec.running import ResultHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,34 +29,12 @@ if TYPE_CHECKING:
     from sqlshell.exec.cluster.base import Event
     from sqlshell.exec.gang import GangEvent, GangOptions, GangResult
     from sqlshell.exec.run_state import QueryEvent
-    from sqlshell.exec.scheduler import Scheduler
-    from sqlshell.exec.stage import Stage, StageGraph
-    from sqlshell.exec.task import Fault, TaskResult
+    from sqlshell.exec.stage import StageGraph
+    from sqlshell.exec.task import Fault
     from sqlshell.plan.logical import Plan
 
 INLINE_CELLS = 4000
 """Results up to so many values travel over the socket: the driver then needs no Arrow (160 ms to import)."""
-
-
-@dataclass
-class ResultHandle:
-    """Rows of a finished query: `rows_inline` when few, else Arrow IPC files in edge form, in order.
-
-    The files are removed by `close()`.
-    """
-
-    rows: int
-    rows_inline: list[tuple[Any, ...]] | None
-    paths: list[str]
-    size: int = 0
-    stages: list[tuple[Stage, list[TaskResult]]] = field(default_factory=list, repr=False)
-    _release: Callable[[], None] | None = field(default=None, repr=False)
-
-    def close(self) -> None:
-        """Remove the files."""
-        if self._release is not None:
-            release, self._release = self._release, None
-            release()
 
 
 class Engine:
@@ -126,13 +104,15 @@ class Engine:
         inline_cells: int = INLINE_CELLS,
         faults: tuple[Fault, ...] = (),
         on_disk: bool = False,
+        stream: bool = False,
     ) -> ResultHandle:
-        """Run a graph to its end. Raises the query's typed error, or QueryCancelled after `cancel()`.
+        """Run a graph to its end, or (`stream`) to its first rows. Raises the query's typed error, or
+        QueryCancelled after `cancel()`.
 
         An interrupt (Ctrl-C) stops the query's workers and goes on as KeyboardInterrupt. Past `timeout`
         seconds QueryTimeout is raised. Nothing of a failed query stays behind.
         """
-        query, scheduler = self._finish(
+        handle = self._start(
             graph,
             timeout,
             inline_cells=inline_cells,
@@ -140,10 +120,16 @@ class Engine:
             on_event=on_event,
             on_disk=on_disk,
         )
-        return self._handle(query, scheduler)
+        if stream:
+            handle.until_rows()
+        else:
+            handle.finish()
+        if handle.rows_inline is not None:
+            handle.close()
+        return handle
 
-    def _finish(self, graph: StageGraph, timeout: float | None, **options: Any) -> tuple[int, Scheduler]:
-        """Run a graph; its number, and the scheduler that knows what came out."""
+    def _start(self, graph: StageGraph, timeout: float | None, **options: Any) -> ResultHandle:
+        """Set a graph going."""
         from queue import SimpleQueue
 
         from sqlshell.exec import replan
@@ -163,20 +149,17 @@ class Engine:
         scheduler = Scheduler(graph, query, lambda t: cluster.submit(t, events.put), self.store_folders, run)
         with self._lock:
             self._running[query] = events
-        finished = False
-        try:
-            _drive(scheduler, events, timeout)
-            finished = scheduler.error is None
-            if scheduler.error is not None:
-                raise scheduler.error
-        finally:
+
+        def end(*, finished: bool, keep: bool) -> None:
             with self._lock:
-                del self._running[query]
+                self._running.pop(query, None)
             if not finished:
                 with contextlib.suppress(InterfaceError):
                     cluster.cancel(query)
+            if not keep and not self._closed:
                 self.store_folders.drop_query(query)
-        return query, scheduler
+
+        return ResultHandle(scheduler, events, timeout, end)
 
     def run_gang(
         self,
@@ -229,32 +212,16 @@ class Engine:
             settings["sqlshell.deterministic"] = deterministic or settings["sqlshell.deterministic"]
             graph = plan_gang(plan, settings, world_size, partitions)
         self.warm_gang(world_size)
-        query, scheduler = self._finish(graph, timeout, on_event=on_event, faults=faults, gang=options)
-        return self._gang_result(query, scheduler, options, time.perf_counter() - started)
+        handle = self._start(graph, timeout, on_event=on_event, faults=faults, gang=options)
+        handle.finish()
+        try:
+            return _gang_result(handle, options, time.perf_counter() - started)
+        finally:
+            handle.close()
 
     def warm_gang(self, world_size: int) -> None:
         """Start the processes of a gang and return at once."""
         self.cluster.gangs.warm(world_size)
-
-    def _gang_result(
-        self, query: int, scheduler: Scheduler, options: GangOptions, seconds: float
-    ) -> GangResult:
-        import pickle
-        from pathlib import Path
-
-        from sqlshell.exec.gang import GangResult
-
-        inline = scheduler.results()[0].inline
-        assert inline is not None
-        try:
-            values = [
-                pickle.loads(v.data if v.path is None else Path(v.path).read_bytes()) for v in inline[0]
-            ]
-        finally:
-            self.store_folders.drop_query(query)
-        failures = tuple(scheduler.gang_failures)
-        partitions = scheduler.graph.result.tasks
-        return GangResult(values, options.world_size, partitions, len(failures) + 1, failures, seconds)
 
     def store(self, graph: StageGraph, level: str) -> ResultHandle:
         """Run a graph and keep its rows as files: in memory past the budget on disk, or on disk only
@@ -270,8 +237,10 @@ class Engine:
             return
         from sqlshell.exec.cluster.base import CancelQuery
 
-        for events in list(self._running.values()):
+        for query, events in list(self._running.items()):
             events.put(CancelQuery())
+            if self._cluster is not None:
+                self._cluster.cancel_soon(query)
 
     def close(self) -> None:
         """Kill the workers and remove every file of the session; results not read yet are gone."""
@@ -285,25 +254,6 @@ class Engine:
             self._store.close()
             atexit.unregister(self.close)
 
-    def _handle(self, query: int, scheduler: Scheduler) -> ResultHandle:
-        results = scheduler.results()
-        store = self.store_folders
-        rows = sum(r.rows or 0 for r in results)
-        inline = results[0].inline if len(results) == 1 else None
-        if rows == 0 and not any(r.outputs for r in results):
-            inline = ()
-        refs = [ref for r in results for ref in r.outputs]
-        if inline is not None:
-            store.drop_query(query)
-            return ResultHandle(rows, list(inline), [], 0, scheduler.stage_summaries())
-
-        def release() -> None:
-            if not self._closed:
-                store.drop_query(query)
-
-        size = sum(r.bytes for r in refs)
-        return ResultHandle(rows, None, [r.path for r in refs], size, scheduler.stage_summaries(), release)
-
 
 def _names(plan: Plan | StageGraph) -> tuple[str, ...]:
     """The names of the rows' columns."""
@@ -312,17 +262,15 @@ def _names(plan: Plan | StageGraph) -> tuple[str, ...]:
     return plan.names if isinstance(plan, StageGraph) else tuple(c.name for c in plan.output)
 
 
-def _drive(scheduler: Scheduler, events: SimpleQueue[Event], timeout: float | None) -> None:
-    """Feed events to the scheduler until it is finished."""
-    from queue import Empty
+def _gang_result(handle: ResultHandle, options: GangOptions, seconds: float) -> GangResult:
+    import pickle
+    from pathlib import Path
 
-    deadline = None if timeout is None else time.monotonic() + timeout
-    scheduler.start()
-    while not scheduler.finished:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        try:
-            event = events.get(timeout=left)
-        except Empty:
-            scheduler.error = QueryTimeout(f"the query ran longer than {timeout:g} seconds")
-            return
-        scheduler.handle(event)
+    from sqlshell.exec.gang import GangResult
+
+    inline = handle.rows_inline
+    assert inline is not None
+    values = [pickle.loads(v.data if v.path is None else Path(v.path).read_bytes()) for v in inline[0]]
+    failures = tuple(handle.scheduler.gang_failures)
+    partitions = handle.scheduler.graph.result.tasks
+    return GangResult(values, options.world_size, partitions, len(failures) + 1, failures, seconds)

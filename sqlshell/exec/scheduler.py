@@ -60,6 +60,8 @@ class Scheduler:
         self.error: Error | None = None
         self.chunks: dict[int, list[PartitionRef]] = {}
         self.gang_failures: list[str] = []
+        self._taken: set[int] = set()
+        """Unfinished tasks of the result stage of whose files some were read."""
         self._submit = submit
         self._store = store
         self._options = options
@@ -101,6 +103,21 @@ class Scheduler:
         """The result stage's manifests, in task order."""
         state = self._states[self.graph.result.id]
         return [t.result for t in state.tasks if t.result is not None]
+
+    def result_file(self, position: int, *, take: bool = False) -> PartitionRef | None:
+        """The result's file at a position, when it is there and all before it are. `take` says that it will be
+        read: its task cannot run again.
+        """
+        for index, task in enumerate(self._states[self.graph.result.id].tasks):
+            found = task.result.outputs if task.result is not None else self.chunks.get(index, ())
+            if position < len(found):
+                if take and task.result is None:
+                    self._taken.add(index)
+                return found[position]
+            if task.result is None:
+                return None
+            position -= len(found)
+        return None
 
     def stage_summaries(self) -> list[tuple[Stage, list[TaskResult]]]:
         """Every stage with its accepted manifests (EXPLAIN ANALYZE)."""
@@ -335,6 +352,9 @@ class Scheduler:
     def _failed(
         self, state: StageState, task: TaskState, spec: TaskSpec | GangSpec, failure: Failure
     ) -> None:
+        if spec.stage == self.graph.result.id and spec.partition in self._taken:
+            self.error = failure.error  # rows of another attempt might repeat or lack what was read already
+            return
         match failure.kind:
             case FailureKind.RANK_FAILED:
                 self._rank_failed(task, spec, failure.error)
@@ -413,7 +433,8 @@ class Scheduler:
                     self._invalidate(source, i)
 
     def _out_of_memory(self, state: StageState, task: TaskState, spec: TaskSpec, failure: Failure) -> None:
-        if self._options.split_stage is not None and state.splits < MAX_SPLITS:
+        kept = state.stage is self.graph.result and self.result_file(0) is not None  # may have been read
+        if self._options.split_stage is not None and state.splits < MAX_SPLITS and not kept:
             graph = self._options.split_stage(self.graph, spec.stage)
             if graph is not None:
                 state.splits += 1

@@ -61,6 +61,7 @@ class LocalCluster:
         self._calls: deque[Call] = deque()
         self._numbers = itertools.count()
         self._call_ids = itertools.count()
+        self._to_cancel: deque[int] = deque()
         self._spare_at: float | None = None
         self._false_starts = 0
         self._closed = False
@@ -144,6 +145,11 @@ class LocalCluster:
             job.sink(cancelled(job))
         if self._gangs is not None:
             self._gangs.cancel(query)
+
+    def cancel_soon(self, query: int) -> None:
+        """Have the dispatcher cancel a query; takes no lock, so that signal handlers may call it."""
+        self._to_cancel.append(query)
+        self._wake()
 
     def cancel_calls(self) -> None:
         """End every call, waiting or running, with QueryCancelled."""
@@ -309,6 +315,8 @@ class LocalCluster:
         return min(waits) if waits else None
 
     def _tick(self) -> None:
+        while self._to_cancel:
+            self.cancel(self._to_cancel.popleft())
         with self._lock:
             if self._closed:
                 return
