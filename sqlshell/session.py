@@ -29,9 +29,10 @@ from sqlshell.storage.uri import fingerprint
 from sqlshell.types import Field, Struct, quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlshell.exec.engine import Engine
+    from sqlshell.exec.gang import GangResult
     from sqlshell.exec.running import ResultHandle
     from sqlshell.exec.stage import Stage, StageGraph
     from sqlshell.exec.task import TaskResult
@@ -184,6 +185,35 @@ class Session:
         from sqlshell.storage.delta.table import DeltaTables
 
         return DeltaTables(self.engine.call)
+
+    def barrier_map(
+        self,
+        query: str,
+        fn: Callable[..., Any],
+        ranks: int | None = None,
+        *,
+        args: tuple[Any, ...] = (),
+        partitions: int | None = None,
+        **options: Any,
+    ) -> GangResult:
+        """Run `fn(ctx, partitions, *args)` in `ranks` processes that start together and share the query's rows.
+
+        Options are those of `Engine.run_gang`, which also says what comes back and what is raised.
+        """
+        if self._closed:
+            raise InterfaceError("the session is closed")
+        try:
+            bound = self.bind_text(query)
+            plan = self.optimize(bound.plan).plan
+            from sqlshell.exec.platform import cpu_count
+
+            workers = ranks or self.settings.get("sqlshell.workers") or cpu_count()
+            return self.engine.run_gang(
+                plan, fn, workers, args=args, names=bound.names, partitions=partitions, **options
+            )
+        except Error as e:
+            e.statement = e.statement or query
+            raise
 
     # -- cached tables
 

@@ -15,7 +15,7 @@ from sqlshell.errors import InterfaceError, NotSupportedError
 from sqlshell.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -60,6 +60,27 @@ class Connection:
     def execute(self, sql: str, parameters: Parameters | None = None) -> Cursor:
         """A new cursor with `sql` run on it."""
         return self.cursor().execute(sql, parameters)
+
+    def barrier_map(
+        self,
+        query: str,
+        fn: Callable[..., Any],
+        ranks: int | None = None,
+        *,
+        args: tuple[Any, ...] = (),
+        partitions: int | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Run `fn(ctx, partitions, *args)` in `ranks` processes at once; what each returns, by rank.
+
+        The processes start together and talk through `ctx` (barrier, all_gather, all_reduce, broadcast,
+        checkpoint, open_port ...). Each gets its share of the query's rows as a list of partitions
+        (`p.arrow()`, `p.frame()`, `p.matrix()`), dealt out alike however many ranks there are. When a process
+        dies, hangs or raises, all start again, up to `max_failures` times. Further options: `barrier_timeout`,
+        `timeout`, `on_event`, `deterministic`. `docs/barrier.md` has examples.
+        """
+        found = self.session.barrier_map(query, fn, ranks, args=args, partitions=partitions, **options)
+        return found.values
 
     def cancel(self) -> None:
         """Stop the running statement, from any thread; it raises QueryCancelled there."""

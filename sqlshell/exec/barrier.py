@@ -164,10 +164,10 @@ class BarrierTaskContext:
                     f"{len(value)}",
                     condition="BARRIER_BAD_ARGUMENT",
                 )
-            parts, per = [np.ascontiguousarray(v) for v in value], "partition"
+            parts, per = [np.asarray(v, order="C") for v in value], "partition"
         else:
             counts = [1] * self.world_size
-            parts, per = [np.ascontiguousarray(value)], "rank"
+            parts, per = [np.asarray(value, order="C")], "rank"
         if len({(p.dtype, p.shape) for p in parts}) > 1:
             raise BarrierError("all_reduce needs arrays of one shape", condition="BARRIER_BAD_ARGUMENT")
         label = ANY
@@ -268,7 +268,7 @@ class BarrierTaskContext:
             os.unlink(f"{self._keep}/c{number - 2}-r{self.rank}")
 
     def restore(self) -> Any:
-        """This rank's state at the gang's last complete checkpoint, or None."""
+        """This rank's state at the gang's last complete checkpoint, or None. For the start of a body."""
         try:
             with open(f"{self._keep}/last") as f:
                 self._saved = int(f.read())

@@ -30,17 +30,27 @@ FEWEST, MOST = 8, 64
 
 
 def plan_gang(
-    plan: Plan, settings: Mapping[str, Any], world_size: int, partitions: int | None = None
+    plan: Plan,
+    settings: Mapping[str, Any],
+    world_size: int,
+    partitions: int | None = None,
+    *,
+    exchange: int | None = None,
+    version: int = 0,
 ) -> StageGraph:
-    """The graph of an optimized query whose rows a gang of `world_size` ranks reads."""
+    """The graph of an optimized query whose rows a gang of `world_size` ranks reads.
+
+    `exchange` and `version` are given when the query ran out of memory and is planned again, more finely.
+    """
     parts = partitions or partitions_of(plan)
     keys = () if in_file_order(plan) else tuple(c for c in plan.output if stable_hash(c.type))
     output = Output("hash", keys, parts) if keys else Output("whole")
-    exchange = choose_partitions(plan, settings)
+    tight = exchange is not None
+    exchange = exchange or choose_partitions(plan, settings)
     if exchange <= 1:
         stages = [replace(solo_graph(plan, settings).result, output=output, bounded=False)]
     else:
-        planner = Planner(settings, exchange)
+        planner = Planner(settings, exchange, tight=tight, version=version)
         planner.finish(plan, output)
         stages = planner.stages
     source = stages[-1]
@@ -54,6 +64,7 @@ def plan_gang(
         slot="gang",
         mode="BARRIER",
         ranks=world_size,
+        version=version,
     )
     names = tuple(c.name for c in plan.output)
     return StageGraph((*stages, gang), names, plan, settings, exchange)

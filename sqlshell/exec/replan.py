@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.exec import platform, splits
 from sqlshell.exec.physical import ExchangeRead, PartialAggregate
 from sqlshell.exec.planner import MAX_PARTITIONS, SENDS_LEFT, SENDS_RIGHT, pool_graph
+from sqlshell.exec.planner_gang import plan_gang
 from sqlshell.exec.stage import Stage, StageGraph, StageInput, TaskLayout
 from sqlshell.plan.logical import Expand, Filter, Generate, Join, Plan, Project, Scan
 from sqlshell.records import replace
@@ -290,4 +291,9 @@ def _plan_again(graph: StageGraph) -> StageGraph | None:
     if partitions > MAX_PARTITIONS:
         return None
     version = max(s.version for s in graph.stages) + 1
+    if graph.result.mode == "BARRIER":
+        gang = graph.result
+        return plan_gang(
+            graph.logical, graph.settings, gang.ranks, gang.tasks, exchange=partitions, version=version
+        )
     return pool_graph(graph.logical, graph.settings, partitions, tight=True, version=version)

@@ -84,7 +84,8 @@ class Scheduler:
         match event:
             case Started(task):
                 if self._states[task[1]].stage.mode == "BARRIER":
-                    self._tell_gang("gang_started", task[1], task[3])
+                    if self._current(task) is not None:
+                        self._tell_gang("gang_started", task[1], task[3])
                 else:
                     self._tell("task_started", task[1], task[2])
             case Progress(task, rank, values):

@@ -45,6 +45,9 @@ class FakeStore:
         root = "disk" if on_disk else "memory"
         return f"{root}/q{query}/x{stage}/m{task}-a{attempt}", on_disk
 
+    def keep_directory(self, query: int, stage: int) -> str:
+        return f"disk/q{query}/k{stage}"
+
     def in_memory(self, directory: str) -> bool:
         return directory.startswith("memory")
 
