@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell import types as t
 from sqlshell.errors import Error
+from sqlshell.types_arrow import map_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -163,7 +164,7 @@ def _maps_to_dicts(value: Any, s: t.SqlType) -> Any:
         return None
     match s:
         case t.Map():
-            return {k: _maps_to_dicts(v, s.value) for k, v in value}
+            return {map_key(k): _maps_to_dicts(v, s.value) for k, v in value}
         case t.Array():
             return [_maps_to_dicts(v, s.element) for v in value]
         case t.Struct():

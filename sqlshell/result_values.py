@@ -7,6 +7,7 @@ from decimal import Context, Decimal
 from typing import Any
 
 from sqlshell import types as t
+from sqlshell.types_arrow import map_key
 
 _EXACT = Context(prec=t.MAX_PRECISION + 1)
 
@@ -27,5 +28,5 @@ def python_value(value: Any, s: t.SqlType) -> Any:
         case t.Struct():
             return {f.name: python_value(v, f.type) for f, v in zip(s.fields, value, strict=True)}
         case t.Map():
-            return {python_value(k, s.key): python_value(v, s.value) for k, v in value}
+            return {map_key(python_value(k, s.key)): python_value(v, s.value) for k, v in value}
     return value

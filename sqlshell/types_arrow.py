@@ -168,3 +168,12 @@ def _arrow_ready(value: Any, s: t.SqlType) -> Any:
         case t.Struct():
             return {f.name: _arrow_ready(value[f.name], f.type) for f in s.fields}
     return value
+
+
+def map_key(value: Any) -> Any:
+    """A map's key as a dict can hold it: arrays and structs as tuples."""
+    if isinstance(value, list):
+        return tuple(map_key(v) for v in value)
+    if isinstance(value, dict):
+        return tuple(map_key(v) for v in value.values())
+    return value

@@ -57,7 +57,17 @@ def lower_scan(k: Kernel, node: Scan, splits: tuple[Split, ...] | None) -> pl.La
         files = tuple(FileInfo(p, 0) for p in source.paths)
         return _finish(k, node, _memory(source, _pieces(files, splits)))
     pieces = _pieces(source.files, splits)
+    if source.format == "delta":
+        from sqlshell.exec import scan_delta
+
+        request = FilesToRead(k, node, source, list(node.fields), pieces)
+        found = scan_delta.frames(request)
+        return _together(k, node, [_finish(k, node, lf, exact) for lf, exact in found])
     frames = [_read_group(k, node, source, group) for group in _by_partition(pieces)]
+    return _together(k, node, frames)
+
+
+def _together(k: Kernel, node: Scan, frames: list[pl.LazyFrame]) -> pl.LazyFrame:
     if not frames:
         return _empty(k, node)
     lf = frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
@@ -97,13 +107,13 @@ def _partition_value(k: Kernel, text: str | None, sql_type: SqlType) -> pl.Expr:
     return value if isinstance(sql_type, String) else k.cast(value, String(), sql_type)
 
 
-def _finish(k: Kernel, node: Scan, lf: pl.LazyFrame) -> pl.LazyFrame:
-    """Filters and conversion to kernel columns `c{id}`."""
+def _finish(k: Kernel, node: Scan, lf: pl.LazyFrame, exact: bool = True) -> pl.LazyFrame:
+    """Filters and conversion to kernel columns `c{id}`. Not `exact`: the file's types may be narrower."""
     schema = lf.collect_schema()
     fields = {c.id: f for c, f in zip(node.columns, node.fields, strict=True)}
     early, late = [], []
     for part in node.filters:
-        native = native_predicate(part, fields, schema)
+        native = native_predicate(part, fields, schema) if exact else None
         if native is None:
             late.append(part)
         else:

@@ -14,7 +14,7 @@ from sqlshell.storage.source import MemorySource
 if TYPE_CHECKING:
     from sqlshell.storage.source import Source
 
-CUTTABLE = frozenset({"parquet"})
+CUTTABLE = frozenset({"parquet", "delta"})
 MIN_BYTES = 1 << 16
 """A task for less is all overhead."""
 

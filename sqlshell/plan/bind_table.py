@@ -57,7 +57,7 @@ def _named_table(b: Binder, node: Any, env: Env) -> Bound:
             raise unsupported(node, "time travel on a WITH item")
         return bind_from.relation(_use_cte(cte), alias, (parts[0].lower(),))
     lowered = tuple(p.lower() for p in parts)
-    if len(parts) == 2 and lowered[0] in FORMATS and version is None:
+    if len(parts) == 2 and lowered[0] in FORMATS and lowered[0] != "delta" and version is None:
         return _source(_describe(b, parts[1], lowered[0], {}, span_of(node)), alias, lowered)
     found = b.ctx.resolve_relation(parts, span_of(node), version)
     if isinstance(found, ViewDefinition):

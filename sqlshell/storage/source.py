@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
+    from sqlshell.storage.delta.actions import DeletionVector
+    from sqlshell.storage.delta.schema import TableSchema
     from sqlshell.types import Struct
 
-FORMATS = ("parquet", "csv", "json", "text", "binaryfile", "orc", "arrow")
+FORMATS = ("parquet", "csv", "json", "text", "binaryfile", "orc", "arrow", "delta")
+
+FILE_PATH, ROW_INDEX = "_metadata.file_path", "_metadata.row_index"
+"""Fields that a scan of Delta or Parquet files gives beside those of the schema: the file's path as in
+`FileInfo.path`, and the row's position in it (deleted rows count). String and bigint, never NULL."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,43 @@ class ColumnStats:
 
 @dataclass(frozen=True)
 class FileInfo:
-    """One file: its size in bytes, its rows when a footer tells, and its `key=value` directory values (text)."""
+    """One file: its size in bytes, its rows when a footer tells, and its `key=value` directory values (text).
+
+    `rows` leaves out what the deletion vector `vector` deletes.
+    """
 
     path: str
     size: int
     rows: int | None = None
     partition: tuple[str | None, ...] = ()
     modified: float = 0.0
+    vector: DeletionVector | None = None
+
+
+class DriverOnly:
+    """A value that stays in the session's process: it is None on the other side of a pickle."""
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return (DriverOnly, ())
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """What reading a Delta table needs beside files: the version, its columns, and how files name them.
+
+    `mapping` is the column mapping mode (none, name, id); `files` the number of files before any were skipped;
+    `snapshot` holds the `Snapshot`, in the driver only.
+    """
+
+    location: str
+    version: int
+    columns: TableSchema = field(compare=False, repr=False)
+    mapping: str = field(compare=False)
+    files: int = field(compare=False)
+    snapshot: DriverOnly = field(default_factory=DriverOnly, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +82,8 @@ class Source:
 
     `schema` holds the data columns, then the partition columns named in `partition_columns`. `options` are the
     reader's, lower-cased, as given (`header`, `sep`, `mode` ...), with what inference settled made explicit, so
-    that every task reads alike. `name` is what EXPLAIN and error messages call it.
+    that every task reads alike. `name` is what EXPLAIN and error messages call it. `table` is set for Delta tables,
+    whose schema has the partition columns in their own places.
     """
 
     name: str
@@ -56,6 +93,7 @@ class Source:
     partition_columns: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     stats: tuple[tuple[str, ColumnStats], ...] = field(default=(), compare=False, repr=False)
+    table: TableRead | None = None
 
     @property
     def rows(self) -> int | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from sqlshell.errors import IntegrityError, InternalError, NotSupportedError, SourceNotFound
 from sqlshell.storage.delta.actions import Add, Cdc, Metadata, Protocol, Remove
 from sqlshell.storage.delta.protocol import check_writable, features
 from sqlshell.storage.delta.schema import parse_schema
+from sqlshell.storage.delta.source import absolute_path
 
 if TYPE_CHECKING:
     from sqlshell.storage.delta.actions import Action
@@ -121,7 +121,7 @@ def _check_stats(add: Add) -> None:
 
 def check_file(table: DeltaTable, path: str, size: int) -> None:
     """Raise when a file that is to be committed is not there in full."""
-    found = table.store.stat(unquote(path))
+    found = table.store.stat(absolute_path(table.location, path))
     if found is None:
         raise SourceNotFound(
             f"the data file '{path}' of '{table.location}' vanished before its commit: nothing was committed",

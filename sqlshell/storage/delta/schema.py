@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 PHYSICAL_NAME = "delta.columnMapping.physicalName"
 COLUMN_ID = "delta.columnMapping.id"
+NESTED_IDS = "delta.columnMapping.nested.ids"
 CHAR_TYPE = "__CHAR_VARCHAR_TYPE_STRING"
 
 _NAMES: dict[str, SqlType] = {

@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlshell.errors import AnalysisError
+from sqlshell.errors import AnalysisError, OperationalError
 from sqlshell.storage.delta.log import LogListing, commit_name
 
 if TYPE_CHECKING:
+    from sqlshell.storage.delta.snapshot import Snapshot
     from sqlshell.storage.delta.table import DeltaTable
 
 EPOCH = datetime(1970, 1, 1)  # naive UTC, as literals are
@@ -88,6 +89,37 @@ def check_version(table: DeltaTable, listing: LogListing, version: int, zone: st
         condition="DELTA_VERSION_NOT_FOUND",
         hint=_range_hint(times, zone),
     )
+
+
+def check_files(table: DeltaTable, snapshot: Snapshot) -> None:
+    """Raise DELTA_FILE_NOT_FOUND when files of an old version are gone, telling who removed them.
+
+    Only files that the latest version does not have are looked for.
+    """
+    latest = table.latest()
+    if snapshot.version == latest.version:
+        return
+    live = {a.path for a in latest.files()}
+    gone = [a.path for a in snapshot.files() if a.path not in live and not _is_there(table, a.path)]
+    if not gone:
+        return
+    vacuums = [h for h in table.history() if h.info is not None and h.info.operation.startswith("VACUUM")]
+    by = next((h for h in vacuums if h.version > snapshot.version), None)
+    who = "" if by is None else f"; VACUUM ran as version {by.version}"
+    if by is not None and by.info is not None and by.info.user:
+        who += f" (by {by.info.user})"
+    raise OperationalError(
+        f"version {snapshot.version} of '{table.location}' cannot be read any more: {len(gone)} of its "
+        f"{len(snapshot.files())} data files were removed ({gone[0]}){who}",
+        condition="DELTA_FILE_NOT_FOUND_DETAILED",
+        hint=f"version {latest.version} is the latest; DESCRIBE HISTORY lists all",
+    )
+
+
+def _is_there(table: DeltaTable, path: str) -> bool:
+    from sqlshell.storage.delta.source import absolute_path
+
+    return table.store.stat(absolute_path(table.location, path)) is not None
 
 
 def commit_times(table: DeltaTable, listing: LogListing, first: int) -> dict[int, int]:

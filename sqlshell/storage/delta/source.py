@@ -1,0 +1,101 @@
+"""A snapshot as a scan's source: absolute paths, partition values, deletion vectors, statistics."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from sqlshell.storage.delta.stats import StatsIndex, column_stats
+from sqlshell.storage.source import ColumnStats, DriverOnly, FileInfo, Source, TableRead
+
+if TYPE_CHECKING:
+    from sqlshell.storage.delta.actions import Add
+    from sqlshell.storage.delta.snapshot import Snapshot
+
+
+def source_of(snapshot: Snapshot, name: str) -> Source:
+    """The scan source of a snapshot; `name` is what EXPLAIN and messages call it."""
+    if "source" not in snapshot.derived:
+        snapshot.derived["source"] = _source(snapshot)
+    table, files, stats = snapshot.derived["source"]
+    return Source(
+        name,
+        "delta",
+        snapshot.schema.struct,
+        files,
+        _partition_names(snapshot),
+        (("version", str(snapshot.version)),),
+        stats,
+        table,
+    )
+
+
+def _source(
+    snapshot: Snapshot,
+) -> tuple[TableRead, tuple[FileInfo, ...], tuple[tuple[str, ColumnStats], ...]]:
+    index = stats_index(snapshot)
+    adds = snapshot.files()
+    physical = [
+        f.physical_name for n in _partition_names(snapshot) if (f := snapshot.schema.field(n)) is not None
+    ]
+    files = tuple(
+        _file(snapshot.location, a, physical, rows) for a, rows in zip(adds, index.rows(), strict=True)
+    )
+    stats = column_stats(index, snapshot.schema, frozenset(_partition_names(snapshot)))
+    read = TableRead(
+        snapshot.location,
+        snapshot.version,
+        snapshot.schema,
+        snapshot.mapping_mode,
+        len(files),
+        DriverOnly(snapshot),
+    )
+    return read, files, stats
+
+
+def stats_index(snapshot: Snapshot) -> StatsIndex:
+    """The parsed statistics of a snapshot's files (in the order of `files()`), kept with it."""
+    if "stats" not in snapshot.derived:
+        snapshot.derived["stats"] = StatsIndex(snapshot.files(), snapshot.schema)
+    found: StatsIndex = snapshot.derived["stats"]
+    return found
+
+
+def _partition_names(snapshot: Snapshot) -> tuple[str, ...]:
+    """Partition columns as the schema spells them."""
+    fields = (snapshot.schema.field(n) for n in snapshot.partition_columns)
+    return tuple(f.name for f in fields if f is not None)
+
+
+def absolute_path(location: str, path: str) -> str:
+    """A file's path from the log: percent-encoded, relative to the table unless absolute (shallow clones)."""
+    if "%" not in path and ":" not in path:
+        return path if path.startswith("/") else f"{location}/{path}"
+    parsed = urlparse(path)
+    if parsed.scheme == "file":
+        return os.path.abspath(unquote(parsed.path))
+    if parsed.scheme and "/" in path.partition(":")[2][:2]:
+        return path
+    return os.path.join(location, unquote(path))
+
+
+def adds_by_path(snapshot: Snapshot) -> dict[str, Add]:
+    """Live files by the path that `_metadata.file_path` shows."""
+    if "paths" not in snapshot.derived:
+        snapshot.derived["paths"] = {absolute_path(snapshot.location, a.path): a for a in snapshot.files()}
+    found: dict[str, Add] = snapshot.derived["paths"]
+    return found
+
+
+def _file(location: str, add: Add, partitions: list[str], rows: int | None) -> FileInfo:
+    values: tuple[str | None, ...] = ()
+    if partitions:
+        given = dict(add.partition_values)
+        values = tuple([given.get(p) or None for p in partitions])
+    vector = add.deletion_vector
+    if rows is not None and vector is not None:
+        rows -= vector.cardinality
+    return FileInfo(
+        absolute_path(location, add.path), add.size, rows, values, add.modification_time / 1000, vector
+    )
