@@ -94,7 +94,7 @@ def test_new_locations_never_meet(tmp_path: Path) -> None:
     assert c.new_location(name).startswith(str(tmp_path / "warehouse" / "default" / "t" / "_table2-"))
 
 
-@pytest.mark.parametrize("name", ["a.b", "a/b", "_hidden", ".dot", "100%", "größe", "a b", "%5Fx", "a\\b"])
+@pytest.mark.parametrize("name", ["a.b", "a/b", "_hidden", ".dot", "100%", "grün", "a b", "%5Fx", "a\\b"])
 def test_odd_names(tmp_path: Path, name: str) -> None:
     c = catalog(tmp_path)
     c.put("view", ("s", name), {"n": name})
