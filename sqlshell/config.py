@@ -119,6 +119,19 @@ DEFINITIONS = (
         None,
         "Ranks that all barrier stages together may run; default 8, or two per core where that is more.",
     ),
+    Definition(
+        "sqlshell.timeTravel.lenient",
+        _boolean,
+        False,
+        "TIMESTAMP AS OF a time after a table's last commit reads the latest version; else it is an error.",
+    ),
+    Definition(
+        "sqlshell.deletionVectors",
+        _boolean,
+        True,
+        "New tables allow deletion vectors: small deletes and updates do not rewrite files.",
+        "spark.databricks.delta.properties.defaults.enableDeletionVectors",
+    ),
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
         "sqlshell.timeTravel.lenient",

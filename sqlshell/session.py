@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from sqlshell.optimizer.driver import Optimized
     from sqlshell.parser.parameters import Parameters
     from sqlshell.parser.statement import Query, Statement
-    from sqlshell.plan.context import BoundQuery
+    from sqlshell.plan.context import BoundQuery, TableVersion
     from sqlshell.statement_context import Relation
     from sqlshell.storage.catalog import Catalog
     from sqlshell.storage.delta.table import DeltaTables
@@ -91,6 +92,8 @@ class Session:
         self.dialect = dialect
         self.warehouse = warehouse
         self.current_schema = DEFAULT_SCHEMA
+        self.time_travel: TableVersion | None = None
+        """The instant of SET TIME TRAVEL: everything is read as of it, and nothing can be written."""
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
         self.timings = Timings()
@@ -178,6 +181,17 @@ class Session:
         from sqlshell.storage.catalog import Catalog
 
         return Catalog(self.warehouse)
+
+    @property
+    def catalog_time(self) -> int | None:
+        """The instant (ms) at which the catalog is looked at, under SET TIME TRAVEL."""
+        if self.time_travel is None:
+            return None
+        from sqlshell.storage.delta.time_travel import to_ms
+
+        moment = self.time_travel.value
+        assert isinstance(moment, datetime)
+        return to_ms(moment)
 
     @cached_property
     def tables(self) -> DeltaTables:
@@ -326,6 +340,15 @@ class Session:
         bound = Binder(StatementContext(self)).bind_query(query.ast, query.text)
         self.timings.bind = time.perf_counter() - start
         return bound
+
+    def bind_instant(self, query: Query) -> datetime:
+        """The value (naive UTC) of `SELECT instant`."""
+        from sqlshell.plan.bind import Binder
+        from sqlshell.plan.bind_table import instant
+
+        binder = Binder(StatementContext(self))
+        binder.text = query.text
+        return instant(binder, query.ast.selects[0])
 
     def bind_text(self, text: str) -> BoundQuery:
         """The bound plan of a stored query."""

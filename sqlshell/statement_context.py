@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
-from sqlshell.plan.context import TableVersion, ViewDefinition
+from sqlshell.errors import AnalysisError, Error
+from sqlshell.plan.context import LiteralRows, TableVersion, ViewDefinition
+from sqlshell.records import replace
+from sqlshell.relations import has_log
 from sqlshell.storage.source import MemorySource, Source
+from sqlshell.types_ddl import parse_schema
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.expr.expr import Expr, Literal
     from sqlshell.session import Session
     from sqlshell.storage.delta.snapshot import Snapshot
+    from sqlshell.storage.delta.table import DeltaTable
 
 DEFAULT_SCHEMA = "default"
 
-Relation = Source | MemorySource | ViewDefinition
+Relation = Source | MemorySource | ViewDefinition | LiteralRows
 
 
 class StatementContext:
-    """What the binder sees of a session during one statement: one `now`, one look at every relation."""
+    """What the binder sees of a session during one statement: one `now`, one look at every relation.
+
+    `as_of` is the instant at which tables are read that have no version of their own: of a view that is read
+    TIMESTAMP AS OF, or of a session under SET TIME TRAVEL.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._described: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], Source] = {}
         self._pinned: dict[tuple[str, TableVersion | None], Snapshot] = {}
+        self._temporary = True
         self.now = datetime.now(UTC).replace(tzinfo=None)
         self.settings = session.settings
-        self.current_schema = DEFAULT_SCHEMA
+        self.current_schema = session.current_schema
+        self.as_of = session.time_travel
 
     @property
     def current_user(self) -> str:
@@ -39,28 +50,122 @@ class StatementContext:
 
         return getpass.getuser()
 
+    def for_view(self, view: ViewDefinition, version: TableVersion | None, span: Span | None) -> Self:
+        """What the text of a view sees: the schema it was made in, and the tables as of `version`."""
+        if version is not None and version.kind != "timestamp":
+            raise AnalysisError(
+                f"`{view.key}` is a view: it has no versions of its own",
+                condition="UNSUPPORTED_FEATURE.TIME_TRAVEL",
+                span=span,
+                hint="read it TIMESTAMP AS OF an instant: every table below is then read as of that instant",
+            )
+        inner = copy(self)
+        if view.schema is not None:
+            inner.current_schema, inner._temporary = view.schema, False
+        inner.as_of = version or self.as_of
+        return inner
+
     def resolve_relation(
         self, name: tuple[str, ...], span: Span | None, version: TableVersion | None
     ) -> Relation:
-        """A temporary view by name, case-insensitively."""
-        if len(name) == 2 and name[0].lower() == "delta":
-            return self.delta_source(name[1], version)
-        if ".".join(name).lower() in self._session.cached:
-            return self._session.cached_source(".".join(name).lower())
-        found = self._session.views.get(".".join(name).lower())
-        if found is None and len(name) == 1 and version is None and looks_like_path(name[0]):
+        """A temporary view, a table or a view of the warehouse, a Delta table by its path; in any case."""
+        from sqlshell import relations
+
+        session = self._session
+        lowered = ".".join(name).lower()
+        if self._temporary:
+            if lowered in session.cached and version is None and self.as_of is None:
+                return session.cached_source(lowered)
+            temporary = session.views.get(lowered)
+            if isinstance(temporary, ViewDefinition):
+                return temporary
+            if temporary is not None:
+                self._plain(version or self.as_of, f"`{lowered}` is a view over files", span)
+                return temporary
+        if len(name) == 1 and version is None and looks_like_path(name[0]):
             return self.describe_source(name[0], None, {})  # dialects that quote paths as identifiers
+        by_path = relations.path_table(name, str(self.settings.get("sqlshell.timeZone")))
+        if by_path is not None:
+            path, own = by_path
+            if own is not None and version is not None:
+                raise AnalysisError(
+                    "the version is given twice", condition="DELTA_UNSUPPORTED_TIME_TRAVEL_MULTIPLE_FORMATS",
+                    span=span,
+                )  # fmt: skip
+            return self._delta(path, f"delta.`{path}`", span, own or version)
+        if len(name) > 1 and name[-2].lower() == relations.INFORMATION_SCHEMA:
+            from sqlshell.information_schema import rows_of
+
+            self._plain(version, f"`{lowered}` describes the present", span)
+            return rows_of(session, name, span)
+        return self._from_catalog(name, span, version)
+
+    def _from_catalog(
+        self, name: tuple[str, ...], span: Span | None, version: TableVersion | None
+    ) -> Relation:
+        from sqlshell import relations
+        from sqlshell.storage.catalog import RELATION
+
+        session = self._session
+        found = None
+        if len(name) < 3 or name[0].lower() in relations.CATALOGS:
+            qualified = relations.qualify(name, self.current_schema, span)
+            found = session.catalog.get(RELATION, qualified, session.catalog_time)
         if found is None:
-            raise AnalysisError(
-                f"there is no table or view `{'.'.join(name)}`",
-                condition="TABLE_OR_VIEW_NOT_FOUND",
-                span=span,
-                hint=did_you_mean(".".join(name), self._session.views)
-                or "query a file by its path: SELECT * FROM 'data/orders.parquet'",
+            raise relations.not_found(session, name, span)
+        payload = found.payload
+        if found.kind == "view":
+            return ViewDefinition(
+                found.full_name, payload["text"], tuple(payload.get("columns", ())), schema=payload["schema"]
             )
-        if version is not None:
-            raise NotSupportedError("only tables have versions; this is a view", span=span)
-        return found
+        location = session.catalog.location(found)
+        if relations.is_delta(found):
+            return self._delta(location, found.full_name, span, version)
+        self._plain(
+            version or self.as_of, f"`{found.full_name}` is a table over {payload['provider']} files", span
+        )
+        schema = parse_schema(payload["schema"]) if payload.get("schema") else None
+        source = session.describe_source(location, payload["provider"], payload.get("options", {}), schema)
+        return replace(source, name=found.full_name)
+
+    def _delta(self, location: str, name: str, span: Span | None, version: TableVersion | None) -> Source:
+        try:
+            return self.delta_source(location, version, name)
+        except Error as e:
+            e.span = e.span or span
+            raise
+
+    def delta_source(
+        self, location: str, version: TableVersion | None = None, name: str | None = None
+    ) -> Source:
+        """The Delta table at a location, at a version, at `as_of`, or at the version this statement first saw.
+
+        `name` is what EXPLAIN and messages call it. Raises DELTA_TABLE_NOT_FOUND, and for versions what
+        `time_travel.resolve` and `check_files` raise.
+        """
+        from sqlshell.storage.delta.source import source_of
+
+        snapshot = self.pin(self._session.tables.open(location, os.getcwd()), version)
+        return source_of(snapshot, name or f"delta.`{location}`")
+
+    def pin(self, table: DeltaTable, version: TableVersion | None = None) -> Snapshot:
+        """The snapshot that this statement reads of a table: looked up once per statement."""
+        from sqlshell.storage.delta.time_travel import check_files
+
+        wanted = version or self.as_of
+        key = (table.location, wanted)
+        if key in self._pinned:
+            return self._pinned[key]
+        snapshot = table.latest()
+        if wanted is not None:
+            # An instant that a whole view or session is read at lies after the last commit of most tables.
+            pushed = version is None and isinstance(wanted.value, datetime) and wanted.value <= self.now
+            lenient = pushed or bool(self.settings.get("sqlshell.timeTravel.lenient"))
+            zone = str(self.settings.get("sqlshell.timeZone"))
+            snapshot = table.snapshot(table.resolve(wanted, zone=zone, lenient=lenient))
+            check_files(table, snapshot)
+        self._pinned[key] = snapshot
+        return snapshot
 
     def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
         """The files at a path; each path is looked at once per statement."""
@@ -74,39 +179,21 @@ class StatementContext:
                 condition="DELTA_INVALID_FORMAT",
                 hint=f"query delta.`{uri}`",
             )
+        self._plain(self.as_of, f"'{uri}' is plain files", None)
         key = (uri, format, tuple(sorted(options.items())))
         if key not in self._described:
             self._described[key] = self._session.describe_source(uri, format, options)
         return self._described[key]
 
-    def delta_source(
-        self, location: str, version: TableVersion | None = None, name: str | None = None
-    ) -> Source:
-        """The Delta table at a location (`/path`, `/path@v3`), each version pinned once per statement.
-
-        `name` is what EXPLAIN and messages call it. Raises DELTA_TABLE_NOT_FOUND, and for versions what
-        `time_travel.resolve` and `check_files` raise.
-        """
-        from sqlshell.storage.delta import time_travel
-        from sqlshell.storage.delta.source import source_of
-
-        if version is None and not has_log(location):
-            location, version = split_version(location)
-        key = (os.path.abspath(os.path.expanduser(location)), version)
-        if key not in self._pinned:
-            table = self._session.tables.open(location, os.getcwd())
-            snapshot = table.latest()
-            if version is not None:
-                settings = self.settings
-                number = table.resolve(
-                    version,
-                    zone=settings.get("sqlshell.timeZone"),
-                    lenient=settings.get("sqlshell.timeTravel.lenient"),
-                )
-                snapshot = table.snapshot(number)
-                time_travel.check_files(table, snapshot)
-            self._pinned[key] = snapshot
-        return source_of(self._pinned[key], name or f"delta.`{location}`")
+    def _plain(self, version: TableVersion | None, what: str, span: Span | None) -> None:
+        """Refuse to look back in time at what keeps no history."""
+        if version is not None:
+            raise AnalysisError(
+                f"{what}: there is no history to travel in",
+                condition="UNSUPPORTED_FEATURE.TIME_TRAVEL",
+                span=span,
+                hint="only Delta tables keep their history",
+            )
 
     def evaluate(self, exprs: list[Expr]) -> list[Literal]:
         """Values of constant expressions (LIMIT 1 + 1)."""
@@ -126,19 +213,6 @@ class StatementContext:
 def looks_like_path(name: str) -> bool:
     """Whether a quoted identifier can only be meant as a file: it has a directory or a data file's extension."""
     return "/" in name or name.lower().endswith((".parquet", ".csv", ".json", ".jsonl", ".orc", ".arrow"))
-
-
-def has_log(uri: str) -> bool:
-    """Whether a local path is a Delta table."""
-    return "://" not in uri and os.path.isdir(os.path.join(os.path.expanduser(uri), "_delta_log"))
-
-
-def split_version(path: str) -> tuple[str, TableVersion | None]:
-    """A path that ends in `@v3` as Delta's path syntax has it: the path and the version."""
-    head, at, tail = path.rpartition("@")
-    if at and tail[:1] in {"v", "V"} and tail[1:].isdecimal():
-        return head, TableVersion("version", int(tail[1:]))
-    return path, None
 
 
 def version_option(options: dict[str, str]) -> TableVersion | None:

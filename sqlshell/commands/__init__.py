@@ -18,9 +18,19 @@ if TYPE_CHECKING:
 _HANDLERS = {
     "SetVariable": "settings.set_variable",
     "Reset": "settings.reset",
-    "UseSchema": "settings.use_schema",
+    "UseSchema": "schemas.use_schema",
     "CreateView": "views.create_view",
     "DropView": "views.drop_view",
+    "CreateTable": "tables.create_table",
+    "CreateTableLike": "tables.create_like",
+    "DropTable": "tables.drop_table",
+    "Undrop": "tables.undrop",
+    "Truncate": "tables.truncate",
+    "Alter": "alter_table.alter",
+    "CommentOn": "schemas.comment_on",
+    "CreateSchema": "schemas.create_schema",
+    "DropSchema": "schemas.drop_schema",
+    "SetTimeTravel": "schemas.set_time_travel",
     "Show": "show.show",
     "Describe": "show.describe",
     "Explain": "explain.explain",
@@ -30,11 +40,29 @@ _HANDLERS = {
 }
 
 
+_READS = frozenset({
+    "SetVariable", "Reset", "UseSchema", "Show", "Describe", "Explain", "CacheTable", "UncacheTable", "ClearCache",
+    "SetTimeTravel",
+})  # fmt: skip
+"""Statements that a session under SET TIME TRAVEL may run."""
+
+
 def run_command(session: Session, statement: Statement) -> Result:
     """Answer one command; raises NotSupportedError for statements we do not have."""
     kind = type(statement).__name__
     if kind not in _HANDLERS:
         raise NotSupportedError(f"{kind} is not supported")
+    if session.time_travel is not None and kind not in _READS and not _is_temporary(statement):
+        raise NotSupportedError(
+            "the session looks back in time: it only reads",
+            condition="DELTA_TIME_TRAVEL_READ_ONLY",
+            hint="SET TIME TRAVEL OFF brings it back to the present",
+        )
     module, function = _HANDLERS[kind].split(".")
     result: Result = getattr(import_module(f"sqlshell.commands.{module}"), function)(session, statement)
     return result
+
+
+def _is_temporary(statement: Statement) -> bool:
+    """Whether a statement only makes a temporary view."""
+    return bool(getattr(statement, "temporary", False))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlshell.commands.common import no_view
-from sqlshell.errors import AnalysisError
+from sqlshell import relations
+from sqlshell.errors import AnalysisError, DatabaseError, NotSupportedError
 from sqlshell.plan.context import ViewDefinition
 from sqlshell.result import Result, command
 
 if TYPE_CHECKING:
+    from sqlshell.errors import Span
     from sqlshell.parser import statement as st
     from sqlshell.session import Session
 
@@ -27,7 +28,7 @@ def cache(session: Session, s: st.CacheTable) -> Result:
             )
         session.views[name] = ViewDefinition(name, s.query.sql)
     elif name not in session.views:
-        raise no_view(session, s.name, s.name_span)
+        raise _missing(session, s.name, s.name_span)
     session.cache(name, level, lazy=s.lazy)
     return command("OK")
 
@@ -36,7 +37,7 @@ def uncache(session: Session, s: st.UncacheTable) -> Result:
     """UNCACHE TABLE [IF EXISTS] name."""
     name = ".".join(s.name).lower()
     if not session.uncache(name) and name not in session.views and not s.if_exists:
-        raise no_view(session, s.name, s.name_span)
+        raise _missing(session, s.name, s.name_span)
     return command("OK")
 
 
@@ -45,3 +46,13 @@ def clear_cache(session: Session, s: st.ClearCache) -> Result:
     for name in list(session.cached):
         session.uncache(name)
     return command("OK")
+
+
+def _missing(session: Session, name: tuple[str, ...], span: Span | None) -> DatabaseError:
+    """The error for what is no temporary view."""
+    if relations.find(session, name, span) is not None:
+        return NotSupportedError(
+            "only temporary views can be cached: tables change", span=span,
+            hint=f"CACHE TABLE c AS SELECT * FROM {'.'.join(name)} keeps what is there now",
+        )  # fmt: skip
+    return relations.not_found(session, name, span)

@@ -1,17 +1,16 @@
-"""What several command handlers need: column lists of strings, patterns, the error for a missing view."""
+"""What several command handlers need: column lists of strings, patterns, queries of our own."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.types import STRING, Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlshell.errors import Span
+    from sqlshell.result import Result
     from sqlshell.session import Session
 
 
@@ -20,14 +19,14 @@ def strings(*names: str) -> tuple[Field, ...]:
     return tuple(Field(n, STRING) for n in names)
 
 
-def no_view(session: Session, name: tuple[str, ...], span: Span | None) -> AnalysisError:
-    """The error for a name that is no table or view, with near names."""
-    return AnalysisError(
-        f"there is no table or view `{'.'.join(name)}`",
-        condition="TABLE_OR_VIEW_NOT_FOUND",
-        span=span,
-        hint=did_you_mean(".".join(name), session.views),
-    )
+def run_text(session: Session, text: str) -> Result:
+    """Run a query of our own."""
+    from sqlshell.parser.parse import parse_statement
+    from sqlshell.parser.statement import Query
+
+    query = parse_statement(text)
+    assert isinstance(query, Query)
+    return session.run_query(query)
 
 
 def like(names: Iterable[str], pattern: str | None) -> list[str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlshell.commands.common import strings
-from sqlshell.errors import AnalysisError
 from sqlshell.result import Result, command
-from sqlshell.statement_context import DEFAULT_SCHEMA
 
 if TYPE_CHECKING:
     from sqlshell.parser import statement as st
@@ -31,13 +29,4 @@ def set_variable(session: Session, s: st.SetVariable) -> Result:
 def reset(session: Session, s: st.Reset) -> Result:
     """RESET [key]."""
     session.settings.reset(s.key)
-    return command("OK")
-
-
-def use_schema(session: Session, s: st.UseSchema) -> Result:
-    """USE schema."""
-    if ".".join(s.name).lower() != DEFAULT_SCHEMA:
-        raise AnalysisError(
-            f"there is no schema `{'.'.join(s.name)}`", condition="SCHEMA_NOT_FOUND", span=s.name_span
-        )
     return command("OK")

@@ -107,9 +107,10 @@ class Reset(Statement):
 
 @dataclass(frozen=True)
 class Show(Statement):
-    """SHOW ...; `kind` is tables, views, functions, columns, databases, create, catalogs or current.
+    """SHOW ...; `kind` is tables, views, functions, columns, databases, create, catalogs, current, tblproperties
+    or partitions.
 
-    `target` is the schema (tables, views) or the relation (columns, create); `pattern` the LIKE text;
+    `target` is the schema (tables, views) or the relation (the others); `pattern` the LIKE text, or the property;
     `scope` is all, user or system for functions.
     """
 
@@ -122,7 +123,7 @@ class Show(Statement):
 
 @dataclass(frozen=True)
 class Describe(Statement):
-    """DESCRIBE; `kind` is table, query, function or database."""
+    """DESCRIBE; `kind` is table, query, function, database, detail or history (the newest `limit` versions)."""
 
     kind: str
     target: Name = ()
@@ -130,6 +131,7 @@ class Describe(Statement):
     query: Query | None = None
     column: Name = ()
     target_span: Span | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from sqlshell.plan.scope import Entry, Scope
 from sqlshell.types import Void
 
 if TYPE_CHECKING:
-    from sqlshell.plan.context import BindContext, ViewDefinition
+    from sqlshell.errors import Span
+    from sqlshell.plan.context import BindContext, TableVersion, ViewDefinition
 
 MAX_DEPTH = 150
 """Rewriting takes up to five Python frames a level, of a thousand."""
@@ -56,9 +57,9 @@ class Binder:
         except RecursionError:
             raise self.too_deep() from None
 
-    def for_view(self, view: ViewDefinition) -> Binder:
+    def for_view(self, view: ViewDefinition, version: TableVersion | None, span: Span | None) -> Binder:
         """A binder for a view's own text, which sees nothing of the query around it."""
-        inner = Binder(self.ctx)
+        inner = Binder(self.ctx.for_view(view, version, span))
         inner.text = view.text
         inner.views = (*self.views, view.key)
         inner.query_depth = self.query_depth

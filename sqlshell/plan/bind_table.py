@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, Error, NotSupportedError
-from sqlshell.expr.expr import Column, Expr, Literal, long
+from sqlshell.expr.expr import Column, Expr, Literal, SubqueryExpr, long
 from sqlshell.plan import bind_call, bind_from
 from sqlshell.plan.bind_site import Cte, Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call, make_generator
-from sqlshell.plan.coerce import cast_to, common_type
-from sqlshell.plan.context import BoundQuery, TableVersion, ViewDefinition
+from sqlshell.plan.coerce import can_cast, cast_explicitly, cast_to, common_type
+from sqlshell.plan.context import BoundQuery, LiteralRows, TableVersion, ViewDefinition
 from sqlshell.plan.logical import (
     ONE_ROW,
     Generate,
@@ -27,7 +28,7 @@ from sqlshell.plan.renew import is_deterministic, renew
 from sqlshell.plan.scope import Scope
 from sqlshell.records import replace
 from sqlshell.storage.source import FORMATS
-from sqlshell.types import BIGINT, Integral
+from sqlshell.types import BIGINT, TIMESTAMP, Integral
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -54,14 +55,18 @@ def _named_table(b: Binder, node: Any, env: Env) -> Bound:
     cte = env.ctes.get(parts[0].lower()) if len(parts) == 1 else None
     if cte is not None:
         if version is not None:
-            raise unsupported(node, "time travel on a WITH item")
+            raise _no_history(f"`{parts[0]}` is a WITH item", span_of(node))
         return bind_from.relation(_use_cte(cte), alias, (parts[0].lower(),))
     lowered = tuple(p.lower() for p in parts)
-    if len(parts) == 2 and lowered[0] in FORMATS and lowered[0] != "delta" and version is None:
+    if len(parts) == 2 and lowered[0] in FORMATS and lowered[0] != "delta":
+        if version is not None:
+            raise _no_history(f"'{parts[1]}' is plain {parts[0]}", span_of(node))
         return _source(_describe(b, parts[1], lowered[0], {}, span_of(node)), alias, lowered)
     found = b.ctx.resolve_relation(parts, span_of(node), version)
     if isinstance(found, ViewDefinition):
-        return bind_from.relation(_bind_view(b, found, span_of(node)), alias, lowered)
+        return bind_from.relation(_bind_view(b, found, version, span_of(node)), alias, lowered)
+    if isinstance(found, LiteralRows):
+        return bind_from.relation(_literal_rows(found), alias, lowered)
     return _source(found, alias, lowered)
 
 
@@ -82,16 +87,64 @@ def _source(source: Source | MemorySource, alias: Any, parts: tuple[str, ...]) -
     return bind_from.relation(BoundQuery(scan, names), alias, parts)
 
 
+def _no_history(what: str, span: Span | None) -> AnalysisError:
+    return AnalysisError(
+        f"{what}: there is no history to travel in",
+        condition="UNSUPPORTED_FEATURE.TIME_TRAVEL",
+        span=span,
+        hint="only Delta tables, and views over them, can be read as of another time",
+    )
+
+
 def _version(b: Binder, node: Any) -> TableVersion | None:
-    """VERSION AS OF n, TIMESTAMP AS OF '...'."""
+    """VERSION AS OF n, TIMESTAMP AS OF e."""
     if node is None:
         return None
     reject_unused(node, ("this", "expression", "kind"))
     what, kind = str(node.name or node.this).upper(), str(node.args.get("kind") or "").upper()
     if kind != "AS OF" or what not in {"VERSION", "TIMESTAMP"}:
         raise unsupported(node, f"FOR {what} {kind}")
-    value = b.constant(node.expression, Site(Scope(), Env(), "AS OF"), f"{what} AS OF")
-    return TableVersion(what.lower(), value.value)
+    if what == "TIMESTAMP":
+        return TableVersion("timestamp", instant(b, node.expression))
+    value = b.constant(node.expression, Site(Scope(), Env(), "AS OF"), "VERSION AS OF").value
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise AnalysisError(
+            f"VERSION AS OF takes a number or the name of a tag, not {text_of(node.expression)}",
+            condition="PARSE_SYNTAX_ERROR",
+            span=span_of(node.expression),
+        )
+    return TableVersion("version", int(value) if str(value).isdecimal() else value)
+
+
+def instant(b: Binder, node: Any) -> datetime:
+    """The value (naive UTC) of a timestamp expression without columns, read in the session's time zone."""
+    reason, problem = "", ""
+    bound = b.expr(node, Site(Scope(), Env(), "TIMESTAMP AS OF"))
+    if any(isinstance(n, SubqueryExpr) for n in bound.walk()):
+        reason, problem = "UNSUPPORTED", "it has a subquery"
+    elif not is_deterministic(bound):
+        reason, problem = "NON_DETERMINISTIC", "it is not the same every time"
+    elif not can_cast(bound.type, TIMESTAMP):
+        reason, problem = "INPUT", f"{bound.type} is no time"
+    else:
+        value = b.evaluate(cast_explicitly(bound, TIMESTAMP, safe=True)).value
+        if isinstance(value, datetime):
+            return value
+        reason, problem = "INPUT", "its value is no time"
+    raise AnalysisError(
+        f"{text_of(node)} cannot be a time to travel to: {problem}",
+        condition=f"INVALID_TIME_TRAVEL_TIMESTAMP_EXPR.{reason}",
+        span=span_of(node),
+        hint="write a timestamp, such as '2026-01-31 12:00:00' or now() - INTERVAL 1 DAY",
+    )
+
+
+def _literal_rows(found: LiteralRows) -> BoundQuery:
+    columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable) for f in found.schema.fields)
+    rows = tuple(
+        tuple(Literal(v, f.type) for v, f in zip(row, found.schema.fields, strict=True)) for row in found.rows
+    )
+    return BoundQuery(Values(columns, rows), tuple(c.name for c in columns))
 
 
 def _use_cte(cte: Cte) -> BoundQuery:
@@ -107,7 +160,9 @@ def _use_cte(cte: Cte) -> BoundQuery:
     return query if cte.uses == 1 else BoundQuery(renew(query.plan), query.names)
 
 
-def _bind_view(b: Binder, view: ViewDefinition, span: Span | None) -> BoundQuery:
+def _bind_view(
+    b: Binder, view: ViewDefinition, version: TableVersion | None, span: Span | None
+) -> BoundQuery:
     """A view's query, bound anew; errors inside point at where the view is named."""
     path = (*b.views, view.key)
     if view.key in b.views:
@@ -115,7 +170,7 @@ def _bind_view(b: Binder, view: ViewDefinition, span: Span | None) -> BoundQuery
             f"the view {view.key} uses itself: {' -> '.join(path)}", condition="RECURSIVE_VIEW", span=span
         )
     try:
-        query = b.for_view(view).query(b.ctx.parse_query(view.text, view.dialect), Env())
+        query = b.for_view(view, version, span).query(b.ctx.parse_query(view.text, view.dialect), Env())
     except Error as e:
         e.message = f"in view {view.key}: {e.message}"
         e.args = (e.message,)

@@ -6,7 +6,7 @@ processes or sqlglot.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sqlshell.records import dataclass
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlshell.expr.expr import Expr, Literal
     from sqlshell.plan.logical import Plan
     from sqlshell.storage.source import MemorySource, Source
+    from sqlshell.types import Struct
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,23 @@ class ViewDefinition:
     """A view as stored: its query text is bound anew at every use.
 
     `columns` renames the output when the view was created with a column list. `key` identifies the view in
-    the cycle guard (its full name).
+    the cycle guard (its full name). `schema` is where the names in a persistent view's text start from; None is
+    a temporary view, whose names mean what they mean to the session.
     """
 
     key: str
     text: str
     columns: tuple[str, ...] = ()
     dialect: str = "spark"
+    schema: str | None = None
+
+
+@dataclass(frozen=True)
+class LiteralRows:
+    """A relation whose rows are known when it is bound (information_schema)."""
+
+    schema: Struct
+    rows: tuple[tuple[Any, ...], ...]
 
 
 class SettingsView(Protocol):
@@ -69,8 +80,12 @@ class BindContext(Protocol):
 
     def resolve_relation(
         self, name: tuple[str, ...], span: Span | None, version: TableVersion | None
-    ) -> Source | MemorySource | ViewDefinition:
+    ) -> Source | MemorySource | ViewDefinition | LiteralRows:
         """The table or view called `name`; raises TABLE_OR_VIEW_NOT_FOUND with did-you-mean."""
+        ...
+
+    def for_view(self, view: ViewDefinition, version: TableVersion | None, span: Span | None) -> Self:
+        """The surroundings in which a view's text is bound, its tables read as of `version`."""
         ...
 
     def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:

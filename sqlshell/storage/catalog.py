@@ -131,14 +131,29 @@ class Catalog:
     def undrop(self, kind: str, name: QualifiedName) -> CatalogObject:
         """Take back the last drop: what the tombstone ended becomes a new version. Raises UNDROP_NOT_POSSIBLE."""
         head = self.head(kind, name)
-        if head is None or head.kind != TOMBSTONE or head.payload.get("gone"):
-            raise AnalysisError(
-                f"there is no dropped {kind} `{'.'.join(name)}`" if head is None or head.kind != TOMBSTONE
-                else f"`{'.'.join(name)}` was {head.payload['gone']}: it cannot come back",
-                condition="UNDROP_NOT_POSSIBLE",
-            )  # fmt: skip
-        last = self._read(self.directory(kind, name), name, head.payload["dropped"])
-        return self._write(kind, last.kind, name, last.payload, head.version)
+        problem = None
+        if head is None or head.kind != TOMBSTONE:
+            problem = f"there is no dropped {kind} `{'.'.join(name)}`"
+        elif head.payload.get("gone"):
+            problem = f"`{'.'.join(name)}` was {head.payload['gone']}: it cannot come back"
+        else:
+            last = self._read(self.directory(kind, name), name, head.payload["dropped"])
+            if last.kind == kind:
+                return self._write(kind, last.kind, name, last.payload, head.version)
+            problem = f"what was dropped as `{'.'.join(name)}` is a {last.kind}"
+        raise AnalysisError(problem, condition="UNDROP_NOT_POSSIBLE")
+
+    def dropped(self, schema: str) -> list[CatalogObject]:
+        """Tombstones of tables and views in a schema."""
+        names = sorted(
+            {_decode(n).lower() for n in files.names_in(self._home(RELATION, schema)) if _visible(n)}
+        )
+        heads = (self.head(RELATION, (schema, n)) for n in names)
+        return [h for h in heads if h is not None and h.kind == TOMBSTONE]
+
+    def bury(self, name: QualifiedName, tombstone: CatalogObject, why: str) -> None:
+        """Say of a dropped table that it cannot come back."""
+        self._write(RELATION, TOMBSTONE, name, {**tombstone.payload, "gone": why}, tombstone.version)
 
     # -- schemas
 
@@ -164,7 +179,7 @@ class Catalog:
         """Where an object lives; below it are its `_objects`, and what its owner keeps there."""
         schema, own = (p.lower() for p in name)
         if kind == SCHEMA:
-            return os.path.join(self._schema_directory(schema), "_schema")
+            return os.path.join(self.schema_directory(schema), "_schema")
         home = self._home(kind, schema)
         return os.path.join(home, _match(home, own) or _encode(own))
 
@@ -193,10 +208,11 @@ class Catalog:
         return os.path.join(directory, f"_table{len(numbers)}-{secrets.token_hex(4)}")
 
     def _home(self, kind: str, schema: str) -> str:
-        directory = self._schema_directory(schema)
+        directory = self.schema_directory(schema)
         return directory if kind in (RELATION, *RELATIONS) else os.path.join(directory, f"_{kind}s")
 
-    def _schema_directory(self, schema: str) -> str:
+    def schema_directory(self, schema: str) -> str:
+        """Where a schema's objects live."""
         return os.path.join(self.warehouse, _match(self.warehouse, schema.lower()) or _encode(schema.lower()))
 
     # -- files

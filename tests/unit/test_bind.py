@@ -66,6 +66,9 @@ class Context:
         self.tables = {name: parse_schema(ddl) for name, ddl in TABLES.items()}
         self.views = views or {}
 
+    def for_view(self, view: Any, version: Any, span: Any) -> Any:
+        return self
+
     def resolve_relation(
         self, name: tuple[str, ...], span: Any, version: TableVersion | None
     ) -> Source | ViewDefinition:

@@ -53,6 +53,9 @@ class Context:
     current_schema = "default"
     current_user = "someone"
 
+    def for_view(self, view: Any, version: Any, span: Any) -> Any:
+        return self
+
     def resolve_relation(self, name: Any, span: Any, version: Any) -> Any:
         raise NotImplementedError
 

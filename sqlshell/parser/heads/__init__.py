@@ -22,15 +22,29 @@ if TYPE_CHECKING:
     from sqlshell.parser.statement import Statement
 
 _NOT_RUN = words("""
-    ADD ALTER ANALYZE BEGIN CALL CLONE COMMENT COMMIT CONVERT COPY DECLARE DELETE DFS EXECUTE EXPORT
+    ADD ALTER ANALYZE BEGIN CALL CLONE COMMIT CONVERT COPY DECLARE DELETE DFS EXECUTE EXPORT
     FSCK GRANT IMPORT INSERT LIST LOAD LOCK MAP MERGE MSCK OPTIMIZE REDUCE REFRESH REORG REPAIR REPLACE
-    RESTORE REVOKE ROLLBACK START TRUNCATE UNDROP UNLOCK UPDATE VACUUM
+    RESTORE REVOKE ROLLBACK START UNLOCK UPDATE VACUUM
 """)
 _MODIFIERS = words("OR REPLACE GLOBAL TEMPORARY TEMP EXTERNAL")
 _HEADS = {
     "EXPLAIN": "explain.explain",
     "CREATE": "views.create",
+    "CREATE TABLE": "tables.create",
+    "CREATE SCHEMA": "schemas.create",
+    "CREATE DATABASE": "schemas.create",
+    "CREATE NAMESPACE": "schemas.create",
+    "REPLACE TABLE": "tables.replace",
+    "ALTER TABLE": "alter.alter_table",
+    "ALTER VIEW": "alter.alter_view",
     "DROP": "views.drop",
+    "DROP TABLE": "tables.drop",
+    "DROP SCHEMA": "schemas.drop",
+    "DROP DATABASE": "schemas.drop",
+    "DROP NAMESPACE": "schemas.drop",
+    "UNDROP": "tables.undrop",
+    "TRUNCATE": "tables.truncate",
+    "COMMENT": "tables.comment",
     "SHOW": "show.show",
     "DESCRIBE": "show.describe",
     "DESC": "show.describe",

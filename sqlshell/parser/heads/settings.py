@@ -28,6 +28,8 @@ def set_variable(c: Cursor) -> Statement:
             raise c.unsupported("SET TIME ZONE without a zone name in quotes")
         c.end()
         return SetVariable(c.text, "spark.sql.session.timeZone", zone)
+    if c.take("TIME", "TRAVEL"):
+        return _time_travel(c)
     if (
         word in ("VAR", "VARIABLE", "CATALOG", "ROLE", "TIME", "SESSION")
         and c.followed()
@@ -43,6 +45,25 @@ def set_variable(c: Cursor) -> Statement:
             c.token, c.text, hint="write SET key = value; put a key with other characters in backquotes"
         )
     return SetVariable(c.text, key.strip("`"), _unquote(value) if equals else None)
+
+
+def _time_travel(c: Cursor) -> Statement:
+    """SET TIME TRAVEL {TO expression | OFF}."""
+    from sqlshell.parser.parse import parse_statement
+    from sqlshell.parser.statement import Query
+    from sqlshell.parser.statement_table import SetTimeTravel
+
+    if c.take("OFF"):
+        c.end()
+        return SetTimeTravel(c.text, None)
+    c.expect("TO")
+    if c.token is None:
+        raise c.error(hint="expected a timestamp, or write SET TIME TRAVEL OFF")
+    head = "SELECT "  # as long as the words it stands for, so that positions stay right
+    text = head.rjust(c.token.start) + c.text[c.token.start : c.tokens[-1].end + 1]
+    query = parse_statement(text)
+    assert isinstance(query, Query)
+    return SetTimeTravel(c.text, query)
 
 
 def _unquote(value: str) -> str:

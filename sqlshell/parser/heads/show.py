@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlshell.parser.cursor import Cursor
 
 
-_SHOW_NOT_RUN = words("TBLPROPERTIES PARTITIONS TABLE MODELS RUNS GRANTS INDEXES TAGS STATS")
+_SHOW_NOT_RUN = words("TABLE MODELS RUNS GRANTS INDEXES TAGS STATS")
 
 
 def show(c: Cursor) -> Statement:
@@ -39,6 +39,20 @@ def show(c: Cursor) -> Statement:
         return Show(c.text, "current")
     if c.take("COLUMNS"):
         return _show_columns(c)
+    if c.take("TBLPROPERTIES"):
+        target, target_span = parse_target(c)
+        key = None
+        if c.take("("):
+            key = c.string() or ".".join(c.name())
+            c.expect(")")
+        c.end()
+        return Show(c.text, "tblproperties", key, target, scope, target_span)
+    if c.take("PARTITIONS"):
+        target, target_span = parse_target(c)
+        if c.peek() == "PARTITION":
+            raise c.unsupported("SHOW PARTITIONS ... PARTITION")
+        c.end()
+        return Show(c.text, "partitions", None, target, scope, target_span)
     kinds = {"TABLES": "tables", "VIEWS": "views", "FUNCTIONS": "functions", "CATALOGS": "catalogs",
              "SCHEMAS": "databases", "DATABASES": "databases", "NAMESPACES": "databases"}  # fmt: skip
     word = c.take_any(*kinds)
@@ -86,7 +100,9 @@ def describe(c: Cursor) -> Statement:
         return Describe(c.text, "database", target, extended, target_span=span)
     if c.take("QUERY") or (is_query(c.rest()) and not _names_table(c)):
         return Describe(c.text, "query", query=parse_subquery(c))
-    if c.peek() in ("DETAIL", "HISTORY", "MODEL", "CATALOG", "CONNECTION") and c.followed():
+    if c.peek() in ("DETAIL", "HISTORY") and c.followed():
+        return _describe_delta(c)
+    if c.peek() in ("MODEL", "CATALOG", "CONNECTION") and c.followed():
         raise c.unsupported(f"the statement DESCRIBE {c.peek()}")
     c.take("TABLE")
     extended = c.followed() and bool(c.take_any("EXTENDED", "FORMATTED"))
@@ -96,6 +112,24 @@ def describe(c: Cursor) -> Statement:
     column = c.name() if c.token is not None else ()
     c.end()
     return Describe(c.text, "table", target, extended, None, column, span)
+
+
+def _describe_delta(c: Cursor) -> Statement:
+    """DESCRIBE DETAIL and DESCRIBE HISTORY of a table or a path."""
+    kind = c.take_any("DETAIL", "HISTORY").lower()
+    start = c.at
+    path = c.string()
+    target = ("delta", path) if path is not None else c.name()
+    span = c.span_from(start)
+    limit = None
+    if kind == "history" and c.take("LIMIT"):
+        token = c.token
+        if token is None or not token.text.isdigit():
+            raise c.error(hint="expected a number")
+        limit = int(token.text)
+        c.at += 1
+    c.end()
+    return Describe(c.text, kind, target, target_span=span, limit=limit)
 
 
 def _names_table(c: Cursor) -> bool:
