@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sqlshell.session import Session
+from tests.support.warehouse import renew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SAMPLES = Path(__file__).parent.parent / "sample_data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests never see the user's tables: every session that names no warehouse has this one."""
+    path = tmp_path_factory.mktemp("warehouse")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SQLSHELL_WAREHOUSE", str(path))
+        yield path
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +33,11 @@ def shared_session() -> Iterator[Session]:
 
 
 @pytest.fixture
-def session(shared_session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    """A clean solo session, with sample_data as the working directory."""
+def session(shared_session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Session:
+    """A clean solo session with an empty warehouse, and sample_data as the working directory."""
     monkeypatch.chdir(SAMPLES)
-    yield shared_session
-    _clean(shared_session)
+    renew(shared_session, tmp_path / "warehouse")
+    return shared_session
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +48,8 @@ def shared_pool() -> Iterator[Session]:
 
 
 @pytest.fixture
-def pool_session(shared_pool: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def pool_session(shared_pool: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Session:
     """A clean session on two pool workers."""
     monkeypatch.chdir(SAMPLES)
-    yield shared_pool
-    _clean(shared_pool)
-
-
-def _clean(session: Session) -> None:
-    for name in list(session.cached):
-        session.uncache(name)
-    session.views.clear()
+    renew(shared_pool, tmp_path / "warehouse")
+    return shared_pool

@@ -33,11 +33,10 @@ def open_connection(
     """Open a connection with its own session and worker processes.
 
     `dialect` is how statements are read (any sqlglot dialect), `workers` above 1 makes the pool of worker
-    processes the default, `settings` are as in SET. `warehouse` is refused until tables are supported.
+    processes the default, `settings` are as in SET, `warehouse` is the directory of its tables (default:
+    $SQLSHELL_WAREHOUSE, else below ~/.local/share).
     """
-    if warehouse is not None:
-        raise NotSupportedError("a warehouse of tables is not supported yet; query files by path")
-    return Connection(Session(dialect=dialect, workers=workers, settings=settings))
+    return Connection(Session(dialect=dialect, workers=workers, settings=settings, warehouse=warehouse))
 
 
 class Connection:

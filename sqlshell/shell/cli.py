@@ -60,6 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as SET KEY = VALUE"
     )
+    parser.add_argument(
+        "--warehouse",
+        metavar="DIR",
+        help="the directory of the tables (default: $SQLSHELL_WAREHOUSE, else below ~/.local/share)",
+    )
     parser.add_argument("--timer", action="store_true", help="show how long each statement took, on stderr")
     parser.add_argument(
         "action", nargs="*", metavar="run FILE", help="`run FILE...` runs scripts (- is standard input)"
@@ -102,6 +107,7 @@ def _run(options: argparse.Namespace) -> int:
             dialect=options.dialect,
             workers=options.workers,
             settings=settings,
+            warehouse=options.warehouse,
             warm=not texts or any(_reads(text) for _, text in texts),
         )
     except Error as e:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from tests.support.answers import canonical, sort_key
 from tests.support.slt import SLT, Block, parse, render
+from tests.support.warehouse import renew
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 
@@ -77,6 +79,7 @@ class Ours:
         from sqlshell.session import Session
 
         self.session = Session()
+        self.folder = tempfile.TemporaryDirectory()
 
     def query(self, sql: str) -> tuple[list[str], list[list[Any]]]:
         result = self.session.execute(sql)
@@ -93,7 +96,7 @@ class Ours:
         raise ValueError("sqlshell accepts it")
 
     def reset(self) -> None:
-        self.session.views.clear()
+        renew(self.session, Path(tempfile.mkdtemp(dir=self.folder.name)))
 
 
 def record(engine: Spark | Ours, path: Path, here: bool, missing: bool) -> list[str]:
