@@ -95,7 +95,7 @@ def not_found(session: Session, name: Name, span: Span | None) -> AnalysisError:
     """The error for a name that is no table or view, with near names."""
     written = ".".join(name)
     schema, own = qualify(name[-2:], session.current_schema)
-    here = [o.name for o in session.catalog.list_objects(RELATION, schema)]
+    here = [o.name for o in session.catalog.list_objects(RELATION, schema, session.catalog_time)]
     hint = did_you_mean(own, here if len(name) > 1 else [*here, *session.views])
     if hint is None and len(name) > 1 and not session.catalog.has_schema(schema):
         hint = f"there is no schema `{schema}`"
@@ -110,7 +110,8 @@ def not_found(session: Session, name: Name, span: Span | None) -> AnalysisError:
 
 def _elsewhere(session: Session, own: str) -> str | None:
     catalog = session.catalog
-    homes = [s for s in catalog.schemas() if catalog.get(RELATION, (s, own)) is not None]
+    at = session.catalog_time
+    homes = [s for s in catalog.schemas(at) if catalog.get(RELATION, (s, own), at) is not None]
     return "did you mean " + " or ".join(f"`{s}.{own}`" for s in homes[:3]) + "?" if homes else None
 
 
@@ -118,7 +119,7 @@ def path_table(name: Name, zone: str = "UTC") -> tuple[str, TableVersion | None]
     """The path and version of ``delta.`path[@v3]` ``, times in `zone`; None for other names."""
     if len(name) != 2 or name[0].lower() != "delta":
         return None
-    match = _PATH_VERSION.fullmatch(name[1])
+    match = None if has_log(name[1]) else _PATH_VERSION.fullmatch(name[1])
     if match is None:
         return name[1], None
     path, version, stamp = match.groups()
@@ -129,6 +130,11 @@ def path_table(name: Name, zone: str = "UTC") -> tuple[str, TableVersion | None]
 
     local = datetime.strptime(stamp + "000", "%Y%m%d%H%M%S%f").replace(tzinfo=ZoneInfo(zone))
     return path, TableVersion("timestamp", local.astimezone(UTC).replace(tzinfo=None))
+
+
+def has_log(uri: str) -> bool:
+    """Whether a local path is a Delta table."""
+    return "://" not in uri and os.path.isdir(os.path.join(os.path.expanduser(uri), "_delta_log"))
 
 
 def is_delta(found: CatalogObject) -> bool:

@@ -157,6 +157,12 @@ class StatementContext:
         if key in self._pinned:
             return self._pinned[key]
         snapshot = table.latest()
+        if wanted is not None and isinstance(wanted.value, str):
+            raise AnalysisError(
+                f"'{table.location}' has no tag '{wanted.value}'",
+                condition="DELTA_TAG_NOT_FOUND",
+                hint="VERSION AS OF takes a number; DESCRIBE HISTORY lists them",
+            )
         if wanted is not None:
             # An instant that a whole view or session is read at lies after the last commit of most tables.
             pushed = version is None and isinstance(wanted.value, datetime) and wanted.value <= self.now

@@ -7,6 +7,7 @@
   cast.
 - `t@v3` becomes `t VERSION AS OF 3`, `t@20240131120000000` becomes `t TIMESTAMP AS OF '2024-01-31
   12:00:00.000'`.
+- `SYSTEM_VERSION AS OF` and `SYSTEM_TIME AS OF` become `VERSION AS OF` and `TIMESTAMP AS OF`.
 - `<=>` becomes an operator Spark does not have (OVERLAPS), since sqlglot puts parentheses of its own
   around the right side of `<=>`; `normalise` makes it NullSafeEQ.
 """
@@ -31,6 +32,7 @@ _TYPES = {
     T.ARRAY, T.BINARY, T.BIGINT, T.BOOLEAN, T.TINYINT, T.CHAR, T.DECIMAL, T.DOUBLE, T.FLOAT, T.INT, T.MAP,
     T.SMALLINT, T.TEXT, T.STRUCT, T.VARCHAR, T.VARIANT, T.VOID,
 }  # fmt: skip
+_SYSTEM = {"SYSTEM_VERSION": (T.VAR, "VERSION"), "SYSTEM_TIME": (T.TIMESTAMP, "TIMESTAMP")}
 _TIMESTAMP_TAG = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)(\d{3})?)?")
 
 
@@ -57,6 +59,12 @@ def join_literals(tokens: Sequence[Token], text: str) -> list[Token]:
             out.extend(_version(tokens[i + 1], text))
             i += 2
             continue
+        if (
+            kind == T.VAR
+            and upper(token) in _SYSTEM
+            and [upper(t) for t in tokens[i + 1 : i + 3]] == ["AS", "OF"]
+        ):
+            token = like(token, *_SYSTEM[upper(token)])
         if kind in _FOREIGN_LITERALS:
             raise ParseError("Syntax error: Spark has no such literal", span=(token.start, token.end + 1))
         if kind in (T.L_BRACE, T.R_BRACE, T.BACKSLASH, T.HASH) or kind == T.PARAMETER:

@@ -48,10 +48,12 @@ def bind_table(b: Binder, node: Any, env: Env) -> Bound:
 
 def _named_table(b: Binder, node: Any, env: Env) -> Bound:
     alias = node.args.get("alias")
-    if node.this.meta.get("path"):
-        return _source(_describe(b, node.name, None, {}, span_of(node)), alias, ())
-    parts = tuple(p.name for p in node.parts)
     version = _version(b, node.args.get("version"))
+    parts = tuple(p.name for p in node.parts)
+    if node.this.meta.get("path"):
+        if version is None:
+            return _source(_describe(b, node.name, None, {}, span_of(node)), alias, ())
+        parts = ("delta", node.name)
     cte = env.ctes.get(parts[0].lower()) if len(parts) == 1 else None
     if cte is not None:
         if version is not None:
@@ -169,8 +171,9 @@ def _bind_view(
         raise AnalysisError(
             f"the view {view.key} uses itself: {' -> '.join(path)}", condition="RECURSIVE_VIEW", span=span
         )
+    inner = b.for_view(view, version, span)
     try:
-        query = b.for_view(view, version, span).query(b.ctx.parse_query(view.text, view.dialect), Env())
+        query = inner.query(b.ctx.parse_query(view.text, view.dialect), Env())
     except Error as e:
         e.message = f"in view {view.key}: {e.message}"
         e.args = (e.message,)
