@@ -134,12 +134,6 @@ DEFINITIONS = (
     ),
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
-        "sqlshell.timeTravel.lenient",
-        _boolean,
-        False,
-        "TIMESTAMP AS OF after a table's last commit gives its latest version instead of an error.",
-    ),
-    Definition(
         "sqlshell.broadcast_limit",
         _bytes,
         64 * 2**20,

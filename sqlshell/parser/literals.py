@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from sqlglot.tokenizer_core import Token
 
 from sqlshell.errors import ParseError
-from sqlshell.parser.tokens import LITERAL_MARK, STRINGS, T, after_dot, like, upper
+from sqlshell.parser.tokens import LITERAL_MARK, STRINGS, T, after_dot, ends_operand, like, upper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,11 +59,7 @@ def join_literals(tokens: Sequence[Token], text: str) -> list[Token]:
             out.extend(_version(tokens[i + 1], text))
             i += 2
             continue
-        if (
-            kind == T.VAR
-            and upper(token) in _SYSTEM
-            and [upper(t) for t in tokens[i + 1 : i + 3]] == ["AS", "OF"]
-        ):
+        if kind == T.VAR and upper(token) in _SYSTEM and _is_version(tokens, i):
             token = like(token, *_SYSTEM[upper(token)])
         if kind in _FOREIGN_LITERALS:
             raise ParseError("Syntax error: Spark has no such literal", span=(token.start, token.end + 1))
@@ -72,6 +68,12 @@ def join_literals(tokens: Sequence[Token], text: str) -> list[Token]:
         out.append(token)
         i += 1
     return out
+
+
+def _is_version(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the word is followed by AS OF, and follows a table (or FOR): not a column under an alias."""
+    follows = i > 0 and (tokens[i - 1].token_type == T.FOR or ends_operand(tokens[i - 1]))
+    return follows and [upper(t) for t in tokens[i + 1 : i + 3]] == ["AS", "OF"]
 
 
 def _join_strings(tokens: Sequence[Token], i: int, text: str, out: list[Token]) -> int:
