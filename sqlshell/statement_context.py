@@ -116,7 +116,11 @@ class StatementContext:
         payload = found.payload
         if found.kind == "view":
             return ViewDefinition(
-                found.full_name, payload["text"], tuple(payload.get("columns", ())), schema=payload["schema"]
+                found.full_name,
+                payload["text"],
+                tuple(payload.get("columns", ())),
+                schema=payload["schema"],
+                names=tuple(payload.get("names", ())),
             )
         location = session.catalog.location(found)
         if relations.is_delta(found):

@@ -16,7 +16,7 @@ from sqlshell.records import dataclass, replace
 from sqlshell.storage.delta.actions import DomainMetadata, Metadata
 from sqlshell.storage.delta.properties import CONSTRAINT, MAPPING_MODE, MAX_COLUMN_ID, checked, features_of
 from sqlshell.storage.delta.protocol import new_protocol, with_features
-from sqlshell.storage.delta.schema import TableField, TableSchema, new_field, with_column_ids
+from sqlshell.storage.delta.schema import PHYSICAL_NAME, TableField, TableSchema, new_field, with_column_ids
 from sqlshell.types import BIGINT, Array, Field, Map, Struct, TimestampNtz, Variant
 
 if TYPE_CHECKING:
@@ -55,12 +55,27 @@ class TableDefinition:
 
 def clustering_domain(schema: TableSchema, columns: Iterable[tuple[str, ...]]) -> DomainMetadata:
     """The action that names the clustering columns, by physical names."""
-    physical = []
-    for path in columns:
-        field = schema.field(path[0])
-        physical.append([field.physical_name if field else path[0], *path[1:]])
+    physical = [translated(schema, path, to_physical=True) for path in columns]
     body = {"clusteringColumns": physical, "domainName": CLUSTERING}
     return DomainMetadata(CLUSTERING, json.dumps(body, separators=(",", ":")))
+
+
+def translated(schema: TableSchema, path: tuple[str, ...], *, to_physical: bool) -> tuple[str, ...]:
+    """A column's path in physical names from logical ones (in any case), or the other way round."""
+    fields: Any = [f.to_json() for f in schema.fields]
+    out: list[str] = []
+    for part in path:
+        for f in fields if isinstance(fields, list) else ():
+            names = f["name"], (f.get("metadata") or {}).get(PHYSICAL_NAME, f["name"])
+            if (names[0].lower() == part.lower()) if to_physical else (names[1] == part):
+                out.append(names[to_physical])
+                fields = (
+                    f["type"]["fields"] if isinstance(f["type"], dict) and "fields" in f["type"] else None
+                )
+                break
+        else:
+            out.append(part)
+    return tuple(out)
 
 
 def define(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell import relations
 from sqlshell.commands.common import strings
-from sqlshell.commands.table_schema import CLUSTERING, DEFAULT, GENERATION
+from sqlshell.commands.table_schema import CLUSTERING, DEFAULT, GENERATION, translated
 from sqlshell.errors import AnalysisError
 from sqlshell.information_schema import columns_of
 from sqlshell.parser.statement_table import Check, ColumnDef, Identity
@@ -37,9 +37,8 @@ def clustering(snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
     domain = snapshot.domains.get(CLUSTERING)
     if domain is None:
         return ()
-    logical = {f.physical_name: f.name for f in snapshot.schema.fields}
     columns = json.loads(domain.configuration)["clusteringColumns"]
-    return tuple((logical.get(c[0], c[0]), *c[1:]) for c in columns)
+    return tuple(translated(snapshot.schema, tuple(c), to_physical=False) for c in columns)
 
 
 def shown_properties(snapshot: Snapshot) -> dict[str, str]:
@@ -142,7 +141,8 @@ def _properties_text(properties: dict[str, str]) -> str:
 
 def _column_text(f: TableField) -> str:
     d = _definition(f)
-    text = f"{quote_name(d.name)} {str(d.type).upper()}"
+    kind = str(d.type)
+    text = f"{quote_name(d.name)} {kind if 'struct<' in kind else kind.upper()}"
     if not d.nullable:
         text += " NOT NULL"
     if d.generated is not None:

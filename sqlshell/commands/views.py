@@ -100,8 +100,11 @@ def _create_persistent(session: Session, s: base.CreateView) -> Result:
             hint="CREATE OR REPLACE VIEW replaces a view",
         )
     assert s.query is not None
-    check_columns(s, _bind(session, s.query, name, s.name_span))
-    payload: dict[str, Any] = {"text": s.query.sql, "schema": session.current_schema}
+    bound = _bind(session, s.query, name)
+    check_columns(s, bound)
+    payload: dict[str, Any] = {
+        "text": s.query.sql, "schema": session.current_schema, "names": list(bound.names),
+    }  # fmt: skip
     if s.columns:
         payload["columns"] = [c.name for c in s.columns]
         payload["comments"] = {c.name.lower(): c.comment for c in s.columns if c.comment is not None}
@@ -113,9 +116,7 @@ def _create_persistent(session: Session, s: base.CreateView) -> Result:
     return command("OK")
 
 
-def _bind(
-    session: Session, query: base.Query, name: tuple[str, str], span: tuple[int, int] | None
-) -> BoundQuery:
+def _bind(session: Session, query: base.Query, name: tuple[str, str]) -> BoundQuery:
     """The bound query of a persistent view, which must stand without this session."""
     from sqlshell.plan.bind import Binder
     from sqlshell.statement_context import StatementContext
@@ -153,9 +154,9 @@ def alter_view(session: Session, s: st.Alter) -> Result:
             rename(session, found, s.action, "view")
             return command("OK")
         case st.RedefineView():
-            _bind(session, s.action.query, name, s.name_span)
+            names = list(_bind(session, s.action.query, name).names)
             payload = {k: v for k, v in payload.items() if k not in ("columns", "comments")}
-            payload |= {"text": s.action.query.sql, "schema": session.current_schema}
+            payload |= {"text": s.action.query.sql, "schema": session.current_schema, "names": names}
         case st.SetProperties():
             payload["properties"] = {**payload.get("properties", {}), **s.action.properties}
         case st.UnsetProperties():

@@ -18,11 +18,13 @@ from sqlshell.plan.context import BoundQuery, LiteralRows, TableVersion, ViewDef
 from sqlshell.plan.logical import (
     ONE_ROW,
     Generate,
+    Project,
     RecursiveRef,
     Scan,
     Shared,
     Values,
     fresh_id,
+    passthrough,
 )
 from sqlshell.plan.renew import is_deterministic, renew
 from sqlshell.plan.scope import Scope
@@ -179,6 +181,8 @@ def _bind_view(
         e.args = (e.message,)
         e.span = span
         raise
+    if view.names:
+        query = _as_made(query, view, span)
     if view.columns and len(view.columns) != len(query.names):
         raise AnalysisError(
             f"the view {view.key} names {len(view.columns)} columns, its query gives {len(query.names)}",
@@ -186,6 +190,27 @@ def _bind_view(
             span=span,
         )
     return BoundQuery(query.plan, view.columns) if view.columns else query
+
+
+def _as_made(query: BoundQuery, view: ViewDefinition, span: Span | None) -> BoundQuery:
+    """The columns that the view's query had when it was made, by name, in their order then."""
+    lowered = [n.lower() for n in query.names]
+    if lowered == [n.lower() for n in view.names]:
+        return query
+    picked: list[int] = []
+    for name in view.names:
+        at = next((i for i, n in enumerate(lowered) if n == name.lower() and i not in picked), None)
+        if at is None:
+            raise AnalysisError(
+                f"the view {view.key} had a column `{name}`, its query no longer gives one",
+                condition="INCOMPATIBLE_VIEW_SCHEMA_CHANGE",
+                span=span,
+                hint=f"CREATE OR REPLACE VIEW {view.key} defines it anew",
+            )
+        picked.append(at)
+    columns = query.plan.output
+    project = Project(query.plan, tuple(passthrough(columns[i]) for i in picked))
+    return BoundQuery(project, tuple(query.names[i] for i in picked))
 
 
 def _cell(b: Binder, node: Any, site: Site) -> Expr:

@@ -35,7 +35,8 @@ class ViewDefinition:
 
     `columns` renames the output when the view was created with a column list. `key` identifies the view in
     the cycle guard (its full name). `schema` is where the names in a persistent view's text start from; None is
-    a temporary view, whose names mean what they mean to the session.
+    a temporary view, whose names mean what they mean to the session. `names` are what its query gave when the view
+    was made: columns that its tables got since are not seen through it.
     """
 
     key: str
@@ -43,6 +44,7 @@ class ViewDefinition:
     columns: tuple[str, ...] = ()
     dialect: str = "spark"
     schema: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
