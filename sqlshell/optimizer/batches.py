@@ -5,6 +5,7 @@ subqueries   once: every later rule may assume that no column is free.
 facts        once: what files say about NULLs and bounds holds for the whole plan; the next rules use it.
 pushdown     fixed point: each rule makes work for the others (a filter makes an outer join inner, which lets the
              next filter through, which makes a constant, which empties a branch).
+files        once: filters are where they belong; what they leave out of a table changes its size.
 joins        once: sizes are known when all filters are where they belong.
 sharing      once, before columns are pruned: two readers of one view may need different columns.
 columns      once: pruning leaves projections that merge; limits meet their sorts; then only leaves that are used.
@@ -32,6 +33,7 @@ from sqlshell.optimizer.rules.reduce_grouped_input import ReduceGroupedInput
 from sqlshell.optimizer.rules.reorder_joins import ReorderJoins
 from sqlshell.optimizer.rules.reuse_common_subplans import ReuseCommonSubplans
 from sqlshell.optimizer.rules.simplify_booleans import SimplifyBooleans
+from sqlshell.optimizer.rules.skip_files import SkipFiles
 from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ BATCHES = (
         ),
         rounds=5,
     ),
+    Batch("files", (SkipFiles(),)),
     Batch("joins", (EliminateSort(), ExpandInline(), ReorderJoins(), ReduceGroupedInput())),
     Batch("sharing", (ReuseCommonSubplans(),)),
     Batch("columns", (PruneColumns(), MergeProjects(), PushDownLimit(), PruneNestedFields())),

@@ -68,7 +68,7 @@ def source_rows(scan: Scan) -> float:
 def source_column(scan: Scan, column_id: int) -> ColumnEstimate:
     at = next(i for i, c in enumerate(scan.columns) if c.id == column_id)
     count = source_rows(scan)
-    stats = dict(scan.source.stats).get(scan.fields[at])
+    stats = scan.source.column_stats(scan.fields[at])
     t = scan.columns[at].type
     if stats is None:
         return ColumnEstimate(_guess_distinct(t, count, None, None), base_rows=count)

@@ -158,6 +158,9 @@ class _Text:
             text += f" where {' AND '.join(self.expr(f) for f in p.filters)}"
         if p.leaves is not None:
             text += f" leaves {_items(sorted('.'.join(path) for path in p.leaves))}"
+        table = getattr(p.source, "table", None)
+        if table is not None and len(p.source.files) < table.files:
+            text += f" files {len(p.source.files)} of {table.files}"
         return text if p.limit is None else f"{text} limit {p.limit}"
 
     def _project(self, p: Project) -> str:

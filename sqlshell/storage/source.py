@@ -65,7 +65,7 @@ class TableRead:
     """What reading a Delta table needs beside files: the version, its columns, and how files name them.
 
     `mapping` is the column mapping mode (none, name, id); `files` the number of files before any were skipped;
-    `snapshot` holds the `Snapshot`, in the driver only.
+    `stats` holds the `StatsIndex` of those files, in the driver only.
     """
 
     location: str
@@ -73,7 +73,7 @@ class TableRead:
     columns: TableSchema = field(compare=False, repr=False)
     mapping: str = field(compare=False)
     files: int = field(compare=False)
-    snapshot: DriverOnly = field(default_factory=DriverOnly, compare=False, repr=False)
+    stats: DriverOnly = field(default_factory=DriverOnly, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,20 @@ class Source:
         """Bytes in all files."""
         return sum(f.size for f in self.files)
 
+    def column_stats(self, name: str) -> ColumnStats | None:
+        """What is known of a flat column."""
+        if self.table is not None and self.table.stats.value is not None:
+            found: ColumnStats | None = self.table.stats.value.column_stats(name)
+            return found
+        return dict(self.stats).get(name)
+
+    def column_facts(self, name: str) -> ColumnStats | None:
+        """What is known of a column's NULLs, and of a number's bounds."""
+        if self.table is not None and self.table.stats.value is not None:
+            found: ColumnStats | None = self.table.stats.value.column_facts(name)
+            return found
+        return dict(self.stats).get(name)
+
     def option(self, name: str, default: str | None = None) -> str | None:
         """The reader option called `name` (lower case)."""
         for key, value in self.options:
@@ -128,3 +142,11 @@ class MemorySource:
     rows: int
     size: int
     stats: tuple[tuple[str, ColumnStats], ...] = field(default=(), compare=False, repr=False)
+
+    def column_stats(self, name: str) -> ColumnStats | None:
+        """What is known of a flat column."""
+        return dict(self.stats).get(name)
+
+    def column_facts(self, name: str) -> ColumnStats | None:
+        """What is known of a column's NULLs, and of a number's bounds."""
+        return dict(self.stats).get(name)

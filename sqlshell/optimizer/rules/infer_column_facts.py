@@ -88,8 +88,8 @@ def _visited(node: Plan, done: dict[int, Plan]) -> Plan:
 
 
 def _scan(node: Scan) -> Plan:
-    stats = dict(node.source.stats)
-    columns = tuple(_from_file(c, stats.get(f)) for c, f in zip(node.columns, node.fields, strict=True))
+    told = node.source.column_facts
+    columns = tuple(_from_file(c, told(f)) for c, f in zip(node.columns, node.fields, strict=True))
     refined = _with_columns(node, columns)
     known = {c.id: c for c in refined.output}
     return refined.map_exprs(lambda e: _refreshed(e, known))

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from sqlshell.storage.delta.stats import StatsIndex, column_stats
-from sqlshell.storage.source import ColumnStats, DriverOnly, FileInfo, Source, TableRead
+from sqlshell.storage.delta.stats import StatsIndex
+from sqlshell.storage.source import DriverOnly, FileInfo, Source, TableRead
 
 if TYPE_CHECKING:
     from sqlshell.storage.delta.actions import Add
@@ -18,7 +18,7 @@ def source_of(snapshot: Snapshot, name: str) -> Source:
     """The scan source of a snapshot; `name` is what EXPLAIN and messages call it."""
     if "source" not in snapshot.derived:
         snapshot.derived["source"] = _source(snapshot)
-    table, files, stats = snapshot.derived["source"]
+    table, files = snapshot.derived["source"]
     return Source(
         name,
         "delta",
@@ -26,38 +26,34 @@ def source_of(snapshot: Snapshot, name: str) -> Source:
         files,
         _partition_names(snapshot),
         (("version", str(snapshot.version)),),
-        stats,
-        table,
+        table=table,
     )
 
 
-def _source(
-    snapshot: Snapshot,
-) -> tuple[TableRead, tuple[FileInfo, ...], tuple[tuple[str, ColumnStats], ...]]:
+def _source(snapshot: Snapshot) -> tuple[TableRead, tuple[FileInfo, ...]]:
     index = stats_index(snapshot)
     adds = snapshot.files()
     physical = [
         f.physical_name for n in _partition_names(snapshot) if (f := snapshot.schema.field(n)) is not None
     ]
     files = tuple(
-        _file(snapshot.location, a, physical, rows) for a, rows in zip(adds, index.rows(), strict=True)
+        _file(snapshot.location, a, physical, rows) for a, rows in zip(adds, index.rows, strict=True)
     )
-    stats = column_stats(index, snapshot.schema, frozenset(_partition_names(snapshot)))
     read = TableRead(
         snapshot.location,
         snapshot.version,
         snapshot.schema,
         snapshot.mapping_mode,
         len(files),
-        DriverOnly(snapshot),
+        DriverOnly(index),
     )
-    return read, files, stats
+    return read, files
 
 
 def stats_index(snapshot: Snapshot) -> StatsIndex:
     """The parsed statistics of a snapshot's files (in the order of `files()`), kept with it."""
     if "stats" not in snapshot.derived:
-        snapshot.derived["stats"] = StatsIndex(snapshot.files(), snapshot.schema)
+        snapshot.derived["stats"] = StatsIndex(snapshot.files(), snapshot.schema, snapshot.partition_columns)
     found: StatsIndex = snapshot.derived["stats"]
     return found
 

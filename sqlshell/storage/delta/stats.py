@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import date, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as PyDecimal
 from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -37,64 +38,85 @@ if TYPE_CHECKING:
 
 SAFE_DIGITS = 15
 """A double holds every decimal of so many digits."""
+DOUBLE_DIGITS = 17
+"""No double is written with more."""
 MILLISECOND = timedelta(milliseconds=1)
+PARSED = "_parsed_stats"
+"""The attribute of an `Add` that keeps its parsed statistics."""
 
 LeafPath = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class FileStats:
-    """Bounds and NULLs of one leaf in one file; `rows` are physical (deleted ones included)."""
+class LeafStats:
+    """Statistics of one leaf, an item per file: bounds (None: unknown) and numbers of NULLs (None: unknown)."""
 
-    low: Any = None
-    high: Any = None
-    nulls: int | None = None
-    rows: int | None = None
-    exact: bool = False
-    """Whether `low` and `high` are values of rows, as a footer's would be."""
-
-
-NOTHING = FileStats()
+    lows: list[Any]
+    highs: list[Any]
+    nulls: list[int | None]
 
 
 class StatsIndex:
     """The statistics of some files, parsed once, by leaf when asked for."""
 
-    def __init__(self, adds: Sequence[Add], schema: TableSchema) -> None:
+    def __init__(self, adds: Sequence[Add], schema: TableSchema, partitions: tuple[str, ...] = ()) -> None:
         self._adds = adds
         self._schema = schema
-        self._parsed: list[dict[str, Any] | None] | None = None
-        self._columns: dict[LeafPath, list[FileStats]] = {}
+        self._partitions = {p.lower() for p in partitions}
+        self._parsed: list[dict[str, Any]] | None = None
+        self._rows: list[int | None] | None = None
+        self._leaves: dict[LeafPath, LeafStats | None] = {}
+        self._facts: dict[str, ColumnStats | None] = {}
 
     @property
-    def parsed(self) -> list[dict[str, Any] | None]:
-        """The JSON objects, in the files' order; None where a file has none."""
+    def parsed(self) -> list[dict[str, Any]]:
+        """The JSON objects, in the files' order; an empty one where a file has none. Kept with each `Add`."""
         if self._parsed is None:
-            texts = [a.stats or "null" for a in self._adds]
-            try:
-                # One call for all is a third faster; floats stay text, for decimals.
-                self._parsed = json.loads("[" + ",".join(texts) + "]", parse_float=_Number)
-                assert self._parsed is not None and len(self._parsed) == len(texts)
-            except (ValueError, AssertionError):
-                self._parsed = [_parse(t) for t in texts]
+            todo = [a for a in self._adds if PARSED not in a.__dict__]
+            for add, found in zip(todo, _parse([a.stats or "{}" for a in todo]), strict=True):
+                add.__dict__[PARSED] = found
+            self._parsed = [a.__dict__[PARSED] for a in self._adds]
         return self._parsed
 
+    @property
     def rows(self) -> list[int | None]:
         """Physical rows of each file."""
-        return [None if p is None else p.get("numRecords") for p in self.parsed]
+        if self._rows is None:
+            self._rows = [physical_rows(a) for a in self._adds]
+        return self._rows
 
-    def of(self, path: LeafPath) -> list[FileStats] | None:
-        """Statistics of a leaf (logical names, structs only) for each file; None for what has none."""
+    def of(self, path: LeafPath) -> LeafStats | None:
+        """Statistics of a leaf (logical names, through structs only); None for what has none."""
         key = tuple(p.lower() for p in path)
-        if key not in self._columns:
-            found = self._leaf(key)
-            if found is None:
-                return None
-            physical, sql_type = found
-            self._columns[key] = [_file_stats(p, physical, sql_type) for p in self.parsed]
-        return self._columns[key]
+        if key not in self._leaves:
+            self._leaves[key] = self._partition(key[0]) if key[0] in self._partitions else self._leaf(key)
+        return self._leaves[key]
 
-    def _leaf(self, path: LeafPath) -> tuple[tuple[str, ...], SqlType] | None:
+    def column_stats(self, name: str) -> ColumnStats | None:
+        """Low, high and NULLs of a column over all files, for the optimizer."""
+        field = self._schema.field(name)
+        found = None if field is None or not has_bounds(field.type) else self.of((name,))
+        return None if found is None or field is None else _merged(found, self.rows, field.type)
+
+    def column_facts(self, name: str) -> ColumnStats | None:
+        """As `column_stats`, with low and high of whole numbers and decimals only: others' bounds are no facts to
+        the optimizer, and cost most (a timestamp in 10,000 files 20 ms).
+        """
+        if name not in self._facts:
+            self._facts[name] = self._column_facts(name)
+        return self._facts[name]
+
+    def _column_facts(self, name: str) -> ColumnStats | None:
+        field = self._schema.field(name)
+        if field is None or isinstance(field.type, (Integral, Decimal)) or not has_bounds(field.type):
+            return self.column_stats(name)
+        if name.lower() in self._partitions:
+            return self.column_stats(name)
+        nulls = _values([p.get("nullCount") for p in self.parsed], [field.physical_name])
+        told = all(type(n) is int for n in nulls)
+        return ColumnStats(nulls=sum(nulls), exact=True) if told else None
+
+    def _leaf(self, path: LeafPath) -> LeafStats | None:
         field = self._schema.field(path[0])
         if field is None:
             return None
@@ -105,7 +127,27 @@ class StatsIndex:
                 return None
             names.append(physical.fields[index].name)
             logical, physical = logical.fields[index].type, physical.fields[index].type
-        return tuple(names), logical
+        if not has_bounds(logical):
+            return None
+        lows = _values([p.get("minValues") for p in self.parsed], names)
+        highs = _values([p.get("maxValues") for p in self.parsed], names)
+        nulls = _values([p.get("nullCount") for p in self.parsed], names)
+        return LeafStats(
+            [_low(v, logical) for v in lows],
+            [_high(v, logical) for v in highs],
+            [n if type(n) is int else None for n in nulls],
+        )
+
+    def _partition(self, name: str) -> LeafStats | None:
+        field = self._schema.field(name)
+        if field is None:
+            return None
+        physical = field.physical_name
+        texts = [dict(a.partition_values).get(physical) or None for a in self._adds]
+        known = {t: _partition_value(t, field.type) for t in set(texts) if t is not None}
+        values = [None if t is None else known[t] for t in texts]
+        nulls = [0 if t is not None else n for t, n in zip(texts, self.rows, strict=True)]
+        return LeafStats(values, values, nulls)
 
 
 class _Number(str):
@@ -114,131 +156,143 @@ class _Number(str):
     __slots__ = ()
 
 
-def _parse(text: str) -> dict[str, Any] | None:
+def _parse(texts: list[str]) -> list[dict[str, Any]]:
+    """All at once, which is a third faster; one by one when one of them is not JSON. Fractions stay text."""
+    try:
+        found = json.loads("[" + ",".join(texts) + "]", parse_float=_Number)
+        if len(found) == len(texts) and all(type(f) is dict for f in found):
+            return found  # type: ignore[no-any-return]
+    except ValueError:
+        pass
+    return [_parse_one(t) for t in texts]
+
+
+def _parse_one(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text, parse_float=_Number)
     except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+_ROWS = re.compile(r'\{"numRecords":\s*(\d+)[,}]')
+
+
+def physical_rows(add: Add) -> int | None:
+    """A file's rows, deleted ones included; without parsing the rest where they come first, as writers have it."""
+    if add.stats is None:
         return None
-    return found if isinstance(found, dict) else None
+    first = _ROWS.match(add.stats)
+    if first is not None:
+        return int(first[1])
+    rows = _parse_one(add.stats).get("numRecords")
+    return rows if type(rows) is int else None
 
 
-def _below(body: Any, path: tuple[str, ...]) -> Any:
+def _values(bodies: list[Any], path: list[str]) -> list[Any]:
     for name in path:
-        if not isinstance(body, dict):
-            return None
-        body = body.get(name)
-    return body
+        bodies = [b.get(name) if type(b) is dict else None for b in bodies]
+    return bodies
 
 
-def _file_stats(parsed: dict[str, Any] | None, path: tuple[str, ...], t: SqlType) -> FileStats:
-    if parsed is None:
-        return NOTHING
-    rows = parsed.get("numRecords")
-    nulls = _below(parsed.get("nullCount"), path)
-    low = bounds(_below(parsed.get("minValues"), path), t)
-    high = bounds(_below(parsed.get("maxValues"), path), t)
-    return FileStats(
-        None if low is None else low[0],
-        None if high is None else _upper(high, t),
-        nulls if isinstance(nulls, int) else None,
-        rows if isinstance(rows, int) else None,
-        low is not None and high is not None and low[2] and high[2],
-    )
+def _low(value: Any, t: SqlType) -> Any:
+    if type(value) is int and isinstance(t, Integral):
+        return value
+    found = bounds(value, t)
+    return None if found is None else found[0]
 
 
-def _upper(found: tuple[Any, Any, bool], t: SqlType) -> Any:
+def _high(value: Any, t: SqlType) -> Any:
+    if type(value) is int and isinstance(t, Integral):
+        return value
     # A NaN is above every number and in no statistics, so a maximum of floats bounds nothing.
-    return None if isinstance(t, Fractional) else found[1]
+    found = None if isinstance(t, Fractional) else bounds(value, t)
+    return None if found is None else found[1]
 
 
-def bounds(value: Any, t: SqlType) -> tuple[Any, Any, bool] | None:
-    """(at least, at most, exact): what a statistic's value says of the true one; None when nothing."""
+def _partition_value(text: str, t: SqlType) -> Any:
+    """A partition value, where its text means one thing in every session (a timestamp's may not)."""
+    match t:
+        case String():
+            return text if t.length is None else None
+        case Integral() | Date():
+            found = bounds(text, t)
+            return None if found is None else found[0]
+        case Boolean():
+            return {"true": True, "false": False}.get(text.lower())
+        case Decimal():
+            return None if bounds(text, t) is None else PyDecimal(text)
+    return None
+
+
+def bounds(value: Any, t: SqlType) -> tuple[Any, Any] | None:
+    """(at least, at most): what a statistic's value says of the true one; None when nothing."""
     if value is None:
         return None
     try:
         match t:
             case Integral():
-                number = int(value)
-                return number, number, True
+                return int(value), int(value)
             case Fractional():
-                number_ = float(value)
-                return None if math.isnan(number_) else (number_, number_, False)
+                number = float(value)
+                return None if math.isnan(number) else (number, number)
             case Decimal():
                 return _decimal_bounds(value, t)
             case Date():
                 day = date.fromisoformat(str(value)[:10])
-                return day, day, True
+                return day, day
             case Timestamp() | TimestampNtz():
                 moment = _timestamp(str(value))
                 # Milliseconds may have been cut: truncation goes down, so the maximum grows.
-                return moment, moment + MILLISECOND, False
+                return moment, moment + MILLISECOND
             case String():
-                return (str(value), str(value), False) if isinstance(value, str) else None
+                return (str(value), str(value)) if isinstance(value, str) and t.length is None else None
             case Boolean():
-                return (value, value, True) if isinstance(value, bool) else None
+                return (value, value) if isinstance(value, bool) else None
     except (ValueError, OverflowError, InvalidOperation):
         return None
     return None
 
 
-def _decimal_bounds(value: Any, t: Decimal) -> tuple[Any, Any, bool] | None:
+def _decimal_bounds(value: Any, t: Decimal) -> tuple[Any, Any] | None:
     exact = PyDecimal(str(value))
     if not exact.is_finite():
         return None
-    digits = exact.as_tuple()
-    if len(digits.digits) <= SAFE_DIGITS:
-        return exact, exact, True
-    plain = "e" not in str(value).lower()
+    parts = exact.as_tuple()
+    if len(parts.digits) <= SAFE_DIGITS:
+        return exact, exact
     if (
-        plain
-        and isinstance(value, (int, str))
-        and -int(digits.exponent) == t.scale
-        and len(digits.digits) > 17
+        len(parts.digits) > DOUBLE_DIGITS
+        and -int(parts.exponent) == t.scale
+        and "e" not in str(value).lower()
     ):
-        return exact, exact, True  # more digits than a double has: written exactly
-    # It may be the nearest double's shortest text: the true value is within half a unit of a double's last place.
+        return exact, exact
+    # It may be a double's shortest text: the true value is within a double's last place of it.
     slack = PyDecimal(math.ulp(float(exact))) + PyDecimal(1).scaleb(-t.scale)
-    return exact - slack, exact + slack, False
+    return exact - slack, exact + slack
 
 
 def _timestamp(text: str) -> datetime:
-    from datetime import UTC
-
     moment = datetime.fromisoformat(text.replace(" ", "T", 1))
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def column_stats(
-    index: StatsIndex, schema: TableSchema, partitions: frozenset[str]
-) -> tuple[tuple[str, ColumnStats], ...]:
-    """Low, high and NULLs per data column over all files, for the optimizer."""
-    out = []
-    for field in schema.fields:
-        if field.name in partitions or isinstance(field.type, Struct) or not _has_bounds(field.type):
-            continue
-        found = index.of((field.name,))
-        if found is None:
-            continue
-        merged = _merged(found, field.type)
-        if merged is not None:
-            out.append((field.name, merged))
-    return tuple(out)
-
-
-def _has_bounds(t: SqlType) -> bool:
+def has_bounds(t: SqlType) -> bool:
+    """Whether values of the type have an order that statistics keep."""
     return isinstance(t, (Integral, Fractional, Decimal, Date, Timestamp, TimestampNtz, String, Boolean))
 
 
-def _merged(files: list[FileStats], t: SqlType) -> ColumnStats | None:
-    lows = [f.low for f in files if f.low is not None]
-    highs = [f.high for f in files if f.high is not None]
-    counts = [f.nulls for f in files if f.nulls is not None]
+def _merged(found: LeafStats, rows: list[int | None], t: SqlType) -> ColumnStats | None:
+    lows = [v for v in found.lows if v is not None]
+    highs = [v for v in found.highs if v is not None]
+    counts = [n for n in found.nulls if n is not None]
     if not counts and not lows:
         return None
-    told = len(counts) == len(files)
+    told = len(counts) == len(rows)
     # Only numbers' bounds are facts to the optimizer (`infer_column_facts`); a missing one must not pass as one.
     bounded = not isinstance(t, (Integral, Decimal)) or all(
-        (f.low is not None and f.high is not None) or f.nulls == f.rows for f in files
+        (low is not None and high is not None) or n == r
+        for low, high, n, r in zip(found.lows, found.highs, found.nulls, rows, strict=True)
     )
     return ColumnStats(
         min(lows) if lows else None,
