@@ -11,6 +11,7 @@ from sqlshell.plan.context import ViewDefinition
 from sqlshell.records import replace
 from sqlshell.result import Result, command
 from sqlshell.storage.catalog import RELATION
+from sqlshell.storage.uri import resolve
 
 if TYPE_CHECKING:
     from sqlshell.parser import statement as base
@@ -73,6 +74,9 @@ def _source_view(session: Session, s: base.CreateView) -> Any:
             "a view over files needs the option path", span=s.name_span, hint="OPTIONS (path 'data/x.csv')"
         )
     schema = parse_schema(s.schema_ddl) if s.schema_ddl else None
+    if (s.using or "").lower() == "delta":  # a query, so that each use sees the latest version
+        quoted = resolve(path).replace("`", "``")
+        return ViewDefinition(".".join(s.name).lower(), f"SELECT * FROM delta.`{quoted}`")
     source = session.describe_source(path, s.using, options, schema)
     return replace(source, name=".".join(s.name))
 

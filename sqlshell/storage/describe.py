@@ -97,7 +97,7 @@ def _format(uri: str, format: str | None, paths: list[str]) -> str:
             format.lower(), format.lower()
         )
         if lowered == "delta":
-            raise NotSupportedError("delta tables are not supported yet")
+            raise NotSupportedError("Delta tables are opened by their log", hint=f"query delta.`{uri}`")
         if lowered not in FORMATS:
             raise AnalysisError(
                 f"unknown format {format}",

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.support import delta_tables
 from tests.support.tpc import CACHE
 
 if TYPE_CHECKING:
     from sqlshell.session import Session
 
-VERSION = 1
+VERSION = 2
 
 
 def _tables() -> dict[str, pa.Table]:
@@ -65,6 +66,26 @@ def _tables() -> dict[str, pa.Table]:
     return {"t": pa.table(t), "u": pa.table(u), "big": pa.table(big), "n": pa.table(n)}
 
 
+def _days(path: Path) -> None:
+    """A Delta table of 12 files, one a month: partition m, id 0..119, d the month's first ten days."""
+    days = delta_tables.create(
+        str(path), "id bigint, d date, x double, v decimal(10,2), s string, m int", partitions=("m",)
+    )
+    files = []
+    for month in range(1, 13):
+        first = (month - 1) * 10
+        columns = {
+            "id": pa.array(range(first, first + 10), pa.int64()),
+            "d": pa.array([datetime.date(2024, month, day) for day in range(1, 11)]),
+            "x": pa.array([float("nan") if month == 3 and i == 4 else i * 1.5 for i in range(10)]),
+            "v": pa.array([Decimal(first + i) / 4 for i in range(10)], pa.decimal128(10, 2)),
+            "s": pa.array([None if month > 10 else f"{'abc'[month % 3]}{i}" for i in range(10)], pa.string()),
+        }
+        name = f"m={month}/part-{month:02d}.parquet"
+        files.append(delta_tables.data_file(days, columns, {"m": str(month)}, name=name))
+    delta_tables.append(days, *files)
+
+
 def folder() -> Path:
     """Where the files are; made on the first call."""
     target = CACHE / f"plan-tables-{VERSION}"
@@ -73,6 +94,7 @@ def folder() -> Path:
         building = Path(tempfile.mkdtemp(dir=target.parent))
         for name, table in _tables().items():
             pq.write_table(table, building / f"{name}.parquet")
+        _days(building / "days")
         try:
             building.rename(target)
         except OSError:  # another process was faster
@@ -84,3 +106,4 @@ def register(session: Session) -> None:
     """The tables as views."""
     for path in sorted(folder().glob("*.parquet")):
         session.execute(f"CREATE OR REPLACE TEMPORARY VIEW {path.stem} USING parquet OPTIONS (path '{path}')")
+    session.execute(f"CREATE OR REPLACE TEMPORARY VIEW days AS SELECT * FROM delta.`{folder()}/days`")

@@ -49,7 +49,7 @@ def _test(e: Expr, index: StatsIndex, fields: Mapping[int, str]) -> Test | None:
         case Call(fn="isnotnull", args=(a,)):
             return _null_test(_stats(a, index, fields), index, wanted=False)
         case Call(fn="startswith", args=(a, Literal() as v)):
-            return _prefix(_stats(a, index, fields), v.value)
+            return _prefix(_stats(a, index, fields), v.value, index)
         case Call(fn=fn, args=(a, Literal() as v)) if fn in MIRROR:
             return _comparison(fn, _stats(a, index, fields), v.value, index)
         case Call(fn=fn, args=(Literal() as v, a)) if fn in MIRROR:
@@ -97,13 +97,15 @@ def _null_test(stats: LeafStats | None, index: StatsIndex, *, wanted: bool) -> T
     return lambda i: nulls[i] is None or nulls[i] != rows[i]
 
 
-def _prefix(stats: LeafStats | None, prefix: Any) -> Test | None:
+def _prefix(stats: LeafStats | None, prefix: Any, index: StatsIndex) -> Test | None:
     if stats is None or not isinstance(prefix, str):
         return None
-    lows, highs, size = stats.lows, stats.highs, len(prefix)
+    lows, highs, nulls, rows, size = stats.lows, stats.highs, stats.nulls, index.rows, len(prefix)
 
     def test(i: int) -> bool:
         low, high = lows[i], highs[i]
+        if low is None and high is None:
+            return nulls[i] is None or nulls[i] != rows[i]
         return (low is None or low[:size] <= prefix) and (high is None or high[:size] >= prefix)
 
     return test
