@@ -203,7 +203,7 @@ class Session:
     def barrier_map(
         self,
         query: str,
-        fn: Callable[..., Any],
+        fn: Callable[..., Any] | str,
         ranks: int | None = None,
         *,
         args: tuple[Any, ...] = (),

@@ -63,7 +63,7 @@ class Connection:
     def barrier_map(
         self,
         query: str,
-        fn: Callable[..., Any],
+        fn: Callable[..., Any] | str,
         ranks: int | None = None,
         *,
         args: tuple[Any, ...] = (),

@@ -200,9 +200,9 @@ class BarrierTaskContext:
             for i in range(counts[r])
         ]
         if n * dtype.itemsize * len(views) <= TOGETHER or not all(counts):
-            return _fold(views, op, 0, n).reshape(shape)
+            return _fold(views, op, 0, n, np.empty(n, dtype)).reshape(shape)
         low, high = ranges(n, self.world_size)[self.rank]
-        np.frombuffer(room, dtype, high - low, size)[:] = _fold(views, op, low, high)
+        _fold(views, op, low, high, np.frombuffer(room, dtype, high - low, size))
         memory.meet("all_reduce result", self._timeout, payload)
         out = np.empty(n, dtype)
         for r, (a, b) in enumerate(ranges(n, self.world_size)):
@@ -293,15 +293,15 @@ def _described(label: str) -> tuple[np.dtype[Any], tuple[int, ...], str]:
     return np.dtype(dtype), tuple(int(s) for s in shape.split("x") if s), op
 
 
-def _fold(views: list[Array], op: str, low: int, high: int) -> Array:
-    """Elements [low, high) of all parts combined from the first part to the last."""
+def _fold(views: list[Array], op: str, low: int, high: int, out: Array) -> Array:
+    """Elements [low, high) of all parts combined, from the first part to the last, into `out`."""
     import numpy as np
 
     combine = {"sum": np.add, "min": np.minimum, "max": np.maximum}[op]
-    out = views[0][low:high].copy()
     for start in range(0, high - low, STRIDE):
         piece = out[start : start + STRIDE]
         end = low + start + len(piece)
+        piece[:] = views[0][low + start : end]
         for v in views[1:]:
             combine(piece, v[low + start : end], out=piece)
     return out
