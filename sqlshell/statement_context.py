@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlshell.errors import AnalysisError, Error
 from sqlshell.plan.context import LiteralRows, TableVersion, ViewDefinition
 from sqlshell.records import replace
-from sqlshell.relations import has_log
 from sqlshell.storage.source import MemorySource, Source
-from sqlshell.types_ddl import parse_schema
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -105,6 +103,7 @@ class StatementContext:
     ) -> Relation:
         from sqlshell import relations
         from sqlshell.storage.catalog import RELATION
+        from sqlshell.types_ddl import parse_schema
 
         session = self._session
         found = None
@@ -179,6 +178,8 @@ class StatementContext:
 
     def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
         """The files at a path; each path is looked at once per statement."""
+        from sqlshell.relations import has_log
+
         if (format or "").lower() == "delta":
             return self.delta_source(uri, version_option(options))
         if format in {None, "parquet"} and has_log(uri):

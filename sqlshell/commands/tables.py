@@ -54,10 +54,17 @@ class Creation:
 
 def create_table(session: Session, s: st.CreateTable) -> Result:
     """CREATE [OR REPLACE] TABLE [IF NOT EXISTS], REPLACE TABLE; with a query, CREATE TABLE AS."""
-    name = relations.qualify(s.name, session.current_schema, s.name_span)
-    relations.require_schema(session, name[0], s.name_span)
-    existing = session.catalog.get(RELATION, name)
-    if not _may_create(s, existing):
+    path = relations.path_table(s.name)
+    existing = None
+    if path is not None:
+        name = ("delta", path[0])
+        there = relations.has_log(path[0])
+    else:
+        name = relations.qualify(s.name, session.current_schema, s.name_span)
+        relations.require_schema(session, name[0], s.name_span)
+        existing = session.catalog.get(RELATION, name)
+        there = existing is not None
+    if not _may_create(s, existing, there=there):
         return command("OK")
     if (s.using or "delta").lower() != "delta":
         return _create_external(session, s, name, existing)
@@ -81,10 +88,10 @@ def create_table(session: Session, s: st.CreateTable) -> Result:
     return command("OK")
 
 
-def _may_create(s: st.CreateTable, existing: CatalogObject | None) -> bool:
+def _may_create(s: st.CreateTable, existing: CatalogObject | None, *, there: bool) -> bool:
     """Whether there is something to do. Raises when the name is taken, or has to be."""
     written = ".".join(s.name)
-    if existing is None:
+    if not there:
         if s.must_exist:
             raise AnalysisError(
                 f"there is no table `{written}` to replace",
@@ -95,7 +102,7 @@ def _may_create(s: st.CreateTable, existing: CatalogObject | None) -> bool:
         return True
     if s.if_not_exists:
         return False
-    if existing.kind == "view" and s.replace:
+    if existing is not None and existing.kind == "view" and s.replace:
         raise AnalysisError(
             f"`{written}` is a view: a table cannot replace it",
             condition="EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
@@ -104,7 +111,7 @@ def _may_create(s: st.CreateTable, existing: CatalogObject | None) -> bool:
         )
     if not s.replace:
         raise AnalysisError(
-            f"the {existing.kind} `{written}` exists already",
+            f"the {existing.kind if existing else 'table'} `{written}` exists already",
             condition="TABLE_OR_VIEW_ALREADY_EXISTS",
             span=s.name_span,
             hint="CREATE TABLE IF NOT EXISTS keeps it, CREATE OR REPLACE TABLE replaces it",
@@ -120,29 +127,17 @@ def prepare(
     existing: CatalogObject | None,
 ) -> Creation | None:
     """Everything of CREATE TABLE before its commit. None: an existing log was only registered under the name."""
-    catalog = session.catalog
-    head = catalog.head(RELATION, name)
-    location = s.location or s.options.get("path")
-    if existing is not None:
-        if location is not None and resolve(location) != catalog.location(existing):
+    path = relations.path_table(s.name)
+    head = session.catalog.head(RELATION, name) if path is None else None
+    table, read, managed = _place(session, s, name, existing)
+    if read is not None and not s.replace and path is None:
+        if s.query is not None:
             raise AnalysisError(
-                f"`{existing.full_name}` lives at '{catalog.location(existing)}': replacing does not move it",
-                condition="DELTA_CREATE_TABLE_WITH_DIFFERENT_LOCATION", span=s.name_span,
+                f"there is a Delta table at '{table.location}' already", condition="DELTA_PATH_EXISTS",
+                span=s.name_span, hint="CREATE OR REPLACE TABLE replaces it",
             )  # fmt: skip
-        table = session.tables.open(catalog.location(existing))
-        read: Snapshot | None = table.latest()
-    else:
-        place = resolve(location, os.getcwd()) if location else catalog.new_location(name)
-        table = session.tables.open(place)
-        read = table.latest() if location and table.exists() else None
-        if read is not None and not s.replace:
-            if s.query is not None:
-                raise AnalysisError(
-                    f"there is a Delta table at '{place}' already", condition="DELTA_PATH_EXISTS",
-                    span=s.name_span, hint="CREATE OR REPLACE TABLE replaces it",
-                )  # fmt: skip
-            _register_log(session, s, name, read, head)
-            return None
+        _register_log(session, s, name, read, head)
+        return None
     if not columns and s.query is None:
         raise AnalysisError(
             f"the table `{'.'.join(name)}` has no columns", condition="DELTA_EMPTY_SCHEMA", span=s.name_span
@@ -165,9 +160,44 @@ def prepare(
     operation = ("CREATE OR REPLACE TABLE" if s.replace and not s.must_exist else
                  "REPLACE TABLE" if s.must_exist else "CREATE TABLE") + as_select  # fmt: skip
     return Creation(
-        name, table, read, definition, tuple(actions), operation, _parameters(s, definition, location is None),
-        external=location is not None, head=None if existing is not None else head.version if head else 0,
+        name, table, read, definition, tuple(actions), operation, _parameters(s, definition, managed),
+        external=not managed,
+        head=None if existing is not None or path is not None else head.version if head else 0,
     )  # fmt: skip
+
+
+def _place(
+    session: Session, s: st.CreateTable, name: QualifiedName, existing: CatalogObject | None
+) -> tuple[DeltaTable, Snapshot | None, bool]:
+    """Where the table is to be: its log, what is there now, and whether the warehouse owns the files."""
+    catalog = session.catalog
+    location = s.location or s.options.get("path")
+    path = relations.path_table(s.name)
+    if path is not None:
+        if location is not None or path[1] is not None:
+            raise AnalysisError(
+                "a table by its path takes no LOCATION and no version", condition="PARSE_SYNTAX_ERROR",
+                span=s.name_span,
+            )  # fmt: skip
+        location = path[0]
+    if existing is not None:
+        there = catalog.location(existing)
+        if location is not None and resolve(location, os.getcwd()) != there:
+            raise AnalysisError(
+                f"`{existing.full_name}` lives at '{there}': replacing does not move it",
+                condition="DELTA_CREATE_TABLE_WITH_DIFFERENT_LOCATION", span=s.name_span,
+            )  # fmt: skip
+        if not relations.is_delta(existing):
+            raise AnalysisError(
+                f"`{existing.full_name}` stands for {existing.payload['provider']} files",
+                condition="DELTA_CANNOT_REPLACE_OTHER_FORMAT",
+                span=s.name_span,
+                hint=f"DROP TABLE {existing.full_name} first: its files stay",
+            )
+        table = session.tables.open(there)
+        return table, table.latest(), not existing.payload.get("external")
+    table = session.tables.open(resolve(location, os.getcwd()) if location else catalog.new_location(name))
+    return table, table.latest() if location and table.exists() else None, location is None
 
 
 def _holds_files(location: str) -> bool:
