@@ -30,7 +30,7 @@ def body_of(function: Callable[..., Any] | str) -> Body:
     except ImportError:
         raise InterfaceError(
             f"{name or 'the function'} is not a function of a module, so it cannot be sent to workers by name",
-            hint="put it into a module of its own, or install cloudpickle (it is in the extra `ml`)",
+            hint="put it into a module of its own, or install cloudpickle",
         ) from None
     try:
         return Body(name, cloudpickle.dumps(function), path)
