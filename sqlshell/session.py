@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from sqlshell.statement_context import Relation
     from sqlshell.storage.catalog import Catalog
     from sqlshell.storage.delta.table import DeltaTables
+    from sqlshell.storage.models import Models
     from sqlshell.storage.source import Source
 
 STORAGE_LEVELS = ("MEMORY_ONLY", "MEMORY_AND_DISK", "DISK_ONLY")
@@ -194,6 +195,13 @@ class Session:
         return to_ms(moment)
 
     @cached_property
+    def models(self) -> Models:
+        """The models of the warehouse."""
+        from sqlshell.storage.models import Models
+
+        return Models(self.catalog, lambda: self.current_schema)
+
+    @cached_property
     def tables(self) -> DeltaTables:
         """The Delta tables this session has looked at: a log is replayed once, then only what is new."""
         from sqlshell.storage.delta.table import DeltaTables
@@ -305,7 +313,10 @@ class Session:
 
     def run_query(self, query: Query) -> Result:
         """Bind, optimize and run a query."""
-        bound = self.bind(query)
+        return self.run_bound(self.bind(query), query.text)
+
+    def run_bound(self, bound: BoundQuery, text: str | None = None) -> Result:
+        """Optimize and run a bound query; `text` is its statement, for errors while rows are fetched."""
         rows = literal_rows(bound.plan)  # before the optimizer is imported: `SELECT 1` starts fast
         if rows is not None:
             return Result(_fields(bound, bound.plan), rows, warnings=self.warnings)
@@ -323,7 +334,7 @@ class Session:
             paths=handle,
             row_count=lambda: handle.rows,
             warnings=self.warnings,
-            statement=query.text,
+            statement=text,
             on_close=handle.close,
         )
 

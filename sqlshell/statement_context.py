@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from copy import copy
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlshell.errors import AnalysisError, Error
@@ -15,6 +16,8 @@ from sqlshell.storage.source import MemorySource, Source
 if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.expr.expr import Expr, Literal
+    from sqlshell.ml.relations import ModelFunctions
+    from sqlshell.plan.context import BoundQuery
     from sqlshell.session import Session
     from sqlshell.storage.delta.snapshot import Snapshot
     from sqlshell.storage.delta.table import DeltaTable
@@ -205,6 +208,33 @@ class StatementContext:
                 span=span,
                 hint="only Delta tables keep their history",
             )
+
+    @cached_property
+    def _model_functions(self) -> ModelFunctions:
+        from sqlshell.ml.relations import ModelFunctions
+
+        return ModelFunctions(self, self._session.models)
+
+    def model_relation(
+        self,
+        name: str,
+        reference: str,
+        span: Span | None,
+        data: BoundQuery | None,
+        options: dict[str, Any],
+    ) -> tuple[BoundQuery, str | None]:
+        """The rows of a model's table function; with a text, they are that query's `__input`."""
+        return self._model_functions.relation(name, reference, span, data, options)
+
+    def model_value(self, name: str, reference: str, span: Span | None, inputs: dict[str, Expr]) -> Expr:
+        """What a model says of one row."""
+        return self._model_functions.value(name, reference, span, inputs)
+
+    def unknown_model_function(self, name: str, span: Span | None) -> Error:
+        """The error for an ml_ function that cannot stand here."""
+        from sqlshell.ml.features import unknown
+
+        return unknown(name, span)
 
     def evaluate(self, exprs: list[Expr]) -> list[Literal]:
         """Values of constant expressions (LIMIT 1 + 1)."""

@@ -37,6 +37,13 @@ _HANDLERS = {
     "CacheTable": "cache.cache",
     "UncacheTable": "cache.uncache",
     "ClearCache": "cache.clear_cache",
+    "CreateModel": "models.create_model",
+    "DropModel": "models.drop_model",
+    "ShowModels": "models.show_models",
+    "DescribeModel": "models.describe_model",
+    "AlterModel": "models.alter_model",
+    "RefreshModel": "models.refresh_model",
+    "RestoreModel": "models.restore_model",
 }
 
 

@@ -69,6 +69,13 @@ class Kernel:
         """The rows computed now, for a plan that reads them more than once."""
         return materialized(lf, deterministic=self.deterministic)
 
+    @property
+    def vectors(self) -> Any:
+        """The kernels of vectors and text, loaded when a query uses them."""
+        from sqlshell.exec import vectors
+
+        return vectors
+
     # What a lowering may ask about its call
 
     @property

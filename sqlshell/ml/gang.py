@@ -1,9 +1,8 @@
-"""What an estimator needs of a barrier stage, and sums that come out the same for any number of ranks.
+"""What an estimator needs of a barrier stage.
 
 `Gang` is the part of `exec.barrier.BarrierTaskContext` that estimators use. Partition `p` of a training set is
-always the same rows in the same order; which rank holds it is not part of a model's definition. So partials are
-added along one fixed binary tree over partition ids: each rank adds up the whole subtrees it owns, all ranks
-exchange those and finish the tree alike. Sums are then bit-identical for 1, 2, 4 ... ranks.
+always the same rows in the same order; which rank holds it is no part of a model's definition. `all_reduce` adds
+up partials in the order of partitions, so sums have the same bits for any number of ranks.
 """
 
 from __future__ import annotations
@@ -11,37 +10,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
-
-Partials = dict[tuple[int, int], Any]
-"""(level, position) in the tree to the sum below that node."""
+    from collections.abc import Sequence
 
 
 class Gang(Protocol):
     """One rank's view of its gang; every rank must make the same calls in the same order."""
 
-    @property
-    def rank(self) -> int: ...
-
-    @property
-    def world_size(self) -> int: ...
+    rank: int
+    world_size: int
 
     def all_gather(self, value: Any) -> list[Any]:
         """Every rank's value, by rank."""
         ...
 
-    def broadcast(self, value: Any, root: int = 0) -> Any:
+    def broadcast(self, value: Any = None, root: int = 0) -> Any:
         """The root's value, on every rank."""
         ...
 
+    def all_reduce(self, value: Any, op: str = "sum") -> Any:
+        """The sum of one array per partition, in the order of partitions; `value` lists this rank's."""
+        ...
+
     def checkpoint(self, state: Any) -> None:
-        """Keep `state` for the next attempt, should this one fail."""
+        """Keep each rank's `state` for the next attempt, should this one fail."""
         ...
 
     def restore(self) -> Any:
-        """The last state kept by an earlier attempt, or None."""
+        """This rank's state at the last checkpoint of an earlier attempt, or None."""
+        ...
+
+    def progress(self, **values: Any) -> None:
+        """Tell the driver how far the work is."""
         ...
 
 
@@ -51,49 +50,35 @@ class Solo:
     rank = 0
     world_size = 1
 
-    def __init__(self) -> None:
-        self.state: Any = None
+    def __init__(self, restored: Any = None) -> None:
+        self.saved: Any = None
+        self._restored = restored
 
     def all_gather(self, value: Any) -> list[Any]:
         return [value]
 
-    def broadcast(self, value: Any, root: int = 0) -> Any:
+    def broadcast(self, value: Any = None, root: int = 0) -> Any:
         return value
 
+    def all_reduce(self, value: Any, op: str = "sum") -> Any:
+        return in_order(value, op)
+
     def checkpoint(self, state: Any) -> None:
-        self.state = state
+        self.saved = state
 
     def restore(self) -> Any:
-        return self.state
+        return self._restored
+
+    def progress(self, **values: Any) -> None:
+        """Nobody is watching."""
 
 
-def _fold(found: Partials, count: int) -> Partials:
-    """Add sibling nodes until none is left; a node whose sibling lies past the last partition rises alone."""
-    waiting = dict(found)
-    level, width = 0, count
-    while width > 1:
-        for position in sorted(p for at, p in waiting if at == level):
-            left, right = (level, position & ~1), (level, position | 1)
-            if left not in waiting:
-                continue
-            if right[1] >= width:
-                waiting[level + 1, position >> 1] = waiting.pop(left)
-            elif right in waiting:
-                waiting[level + 1, position >> 1] = waiting.pop(left) + waiting.pop(right)
-        level, width = level + 1, (width + 1) // 2
-    return waiting
+def in_order(parts: Sequence[Any], op: str = "sum") -> Any:
+    """Arrays combined from the first to the last."""
+    import numpy as np
 
-
-def total(gang: Gang, partials: Mapping[int, np.ndarray], partitions: int) -> Any:
-    """The sum over all partitions of all ranks, the same bits whoever holds which partition.
-
-    `partials` maps the ids of this rank's partitions to arrays of one shape.
-    """
-    mine = _fold({(0, p): value for p, value in partials.items()}, partitions)
-    if gang.world_size > 1:
-        merged: Partials = {}
-        for part in gang.all_gather(mine):
-            merged.update(part)
-        mine = _fold(merged, partitions)
-    (value,) = mine.values()
-    return value
+    combine = {"sum": np.add, "min": np.minimum, "max": np.maximum}[op]
+    out = np.array(parts[0])
+    for part in parts[1:]:
+        combine(out, part, out=out)
+    return out

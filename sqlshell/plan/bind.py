@@ -24,7 +24,7 @@ from sqlshell.types import Void
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
-    from sqlshell.plan.context import BindContext, TableVersion, ViewDefinition
+    from sqlshell.plan.context import BindContext, FeatureBinder, TableVersion, ViewDefinition
 
 MAX_DEPTH = 150
 """Rewriting takes up to five Python frames a level, of a thousand."""
@@ -47,6 +47,8 @@ class Binder:
         self.depth = 0
         self.query_depth = 0
         self.views: tuple[str, ...] = ()
+        self.features: FeatureBinder | None = None
+        """Set while a model's TRANSFORM is bound."""
         self.zone = str(ctx.settings.get("spark.sql.session.timeZone"))
 
     def bind_query(self, ast: Any, text: str) -> BoundQuery:

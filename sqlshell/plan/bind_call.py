@@ -159,6 +159,10 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
     if name in UNIT_FUNCTIONS and len(node.expressions) == 3:
         unit, *rest = node.expressions
         return make_call(name, [_unit(unit, name, span), *(b.expr(e, site) for e in rest)], span=span)
+    if row is None and name.startswith("ml_"):
+        from sqlshell.plan import bind_model
+
+        return bind_model.value(b, node, name, site)
     args, named_args = arguments(b, node, site)
     if name in {"unix_timestamp", "to_unix_timestamp"} and not args and not named_args:
         args = [Literal(b.ctx.now, TIMESTAMP)]

@@ -278,6 +278,10 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
         return bind_from.relation(_range(b, call, site), alias)
     if name == "read_files":
         return _source(_read_files(b, call, site), alias, ())
+    if name.startswith("ml_"):
+        from sqlshell.plan import bind_model
+
+        return bind_from.relation(bind_model.relation(b, call, env), alias)
     made = bind_call.bind_generator(b, call, site)
     if made is None:
         from sqlshell.functions import registry

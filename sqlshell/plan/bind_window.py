@@ -27,6 +27,9 @@ OFFSETS = {"lag", "lead"}
 
 def bind_window(b: Binder, node: Any, site: Site) -> Expr:
     """`call OVER (...)` as a WindowCall; `extract_windows` later moves it below the projection."""
+    if b.features is not None and str(node.this.name).lower().startswith("ml_"):
+        reject_unused(node, ("this", "over"))
+        return b.expr(node.this, site)  # ML.STANDARD_SCALER(x) OVER (): over all training rows
     if not site.windows or site.inside:
         raise _not_allowed(node, site)
     call_node, extras = bind_call.unwrap(b, node.this, site)

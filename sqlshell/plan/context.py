@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from sqlshell.errors import Span
+    from sqlshell.errors import Error, Span
     from sqlshell.expr.expr import Expr, Literal
     from sqlshell.plan.logical import Plan
     from sqlshell.storage.source import MemorySource, Source
@@ -100,6 +100,33 @@ class BindContext(Protocol):
 
     def parse_query(self, text: str, dialect: str) -> Any:
         """The AST of a view's stored query (`parser.parse.parse_statement(...).ast`)."""
+        ...
+
+    def model_relation(
+        self,
+        name: str,
+        reference: str,
+        span: Span | None,
+        data: BoundQuery | None,
+        options: dict[str, Any],
+    ) -> tuple[BoundQuery, str | None]:
+        """The rows of a model's table function; with a text, they are that query's `__input`."""
+        ...
+
+    def model_value(self, name: str, reference: str, span: Span | None, inputs: dict[str, Expr]) -> Expr:
+        """What a model says of one row; `inputs` by lower-case name."""
+        ...
+
+    def unknown_model_function(self, name: str, span: Span | None) -> Error:
+        """The error for an ml_ function that cannot stand here, or that there is none of."""
+        ...
+
+
+class FeatureBinder(Protocol):
+    """Feature functions with statistics, while a model's TRANSFORM is bound."""
+
+    def call(self, name: str, args: list[Any], named: dict[str, Expr], span: Span | None) -> Expr | None:
+        """The expression of `name(args)`; None when there is no such function."""
         ...
 
 

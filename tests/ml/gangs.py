@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from sqlshell.ml.gang import in_order
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,11 +27,17 @@ class ThreadGang:
     def broadcast(self, value: Any, root: int = 0) -> Any:
         return self.all_gather(value)[root]
 
+    def all_reduce(self, value: Any, op: str = "sum") -> Any:
+        return in_order([part for rank in self.all_gather(list(value)) for part in rank], op)
+
     def checkpoint(self, state: Any) -> None:
-        self.shared["saved"] = state
+        self.shared["saved"][self.rank] = state
 
     def restore(self) -> Any:
-        return self.shared.get("restored")
+        return self.shared["restored"][self.rank]
+
+    def progress(self, **values: Any) -> None:
+        self.shared["progress"].append(values)
 
 
 def run_gang(
@@ -39,7 +47,9 @@ def run_gang(
     shared: dict[str, Any] = {
         "slots": [None] * world_size,
         "barrier": threading.Barrier(world_size, timeout=60),
-        "restored": restored,
+        "restored": restored or [None] * world_size,
+        "saved": [None] * world_size,
+        "progress": [],
     }
     answers: list[Any] = [None] * world_size
     failures: list[BaseException] = []

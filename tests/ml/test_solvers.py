@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sqlshell.ml.blocks import Block, Dense, Sparse, beside
-from sqlshell.ml.gang import Solo, total
+from sqlshell.ml.gang import Solo
 from sqlshell.ml.solvers.bayes import fit_bernoulli, fit_categorical, fit_gaussian, fit_multinomial
 from sqlshell.ml.solvers.common import Rows, moments
 from sqlshell.ml.solvers.distributions import normal_two_sided, t_two_sided
@@ -44,7 +44,7 @@ def rows(x: Any, y: Any, gang: Any = None, weight: Any = None, parts: int = PART
         keep[edges[p] : edges[p + 1]] = True
         matrix = x.take(keep) if isinstance(x, Sparse) else Dense(np.ascontiguousarray(x[keep]))
         blocks.append(Block(p, matrix, y[keep], None if weight is None else weight[keep]))
-    return Rows(gang, blocks, parts, x.shape[1])
+    return Rows(gang, blocks, x.shape[1])
 
 
 def scaled() -> Any:
@@ -273,18 +273,6 @@ def test_same_bits_for_any_number_of_ranks(name: str) -> None:
     for world_size in (2, 4):
         for answer in run_gang(world_size, MODELS[name])[0]:
             assert bits(answer) == alone
-
-
-def test_sums_follow_one_tree() -> None:
-    values = {p: np.array([10.0**p, 1.0, 0.1 * p]) for p in range(11)}
-    alone = total(Solo(), values, 11)
-    for world_size in (2, 3, 5):
-        size = -(-11 // world_size)
-        answers, _ = run_gang(
-            world_size,
-            lambda g, size=size: total(g, {p: v for p, v in values.items() if p // size == g.rank}, 11),
-        )
-        assert all(a.tobytes() == alone.tobytes() for a in answers)
 
 
 @pytest.mark.parametrize("name", ["newton", "lbfgs", "kmeans"])

@@ -128,7 +128,6 @@ def test_statements_around_queries() -> None:
     ("text", "name"),
     [
         ("create table t (a int)", "CREATE TABLE"),
-        ("create or replace model m as select 1", "CREATE MODEL"),
         ("create materialized view v as select 1", "CREATE MATERIALIZED VIEW"),
         ("create view v using csv", "USING without TEMPORARY"),
         ("drop table t", "DROP TABLE"),

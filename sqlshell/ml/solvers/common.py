@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sqlshell.ml.blocks import Array, Block, Dense, Matrix, Sparse
-from sqlshell.ml.gang import total
 from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
@@ -18,20 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Rows:
-    """The training rows of one rank, and what all ranks agree on: `partitions` and the feature count."""
+    """The training rows of one rank, a block for each of its partitions, and the number of features."""
 
     gang: Gang
     blocks: Sequence[Block]
-    partitions: int
     width: int
 
     def sum(self, partial: Callable[[Block], Array]) -> Array:
         """`partial` summed over all blocks of all ranks, in a fixed order."""
-        found: Array = total(self.gang, {b.index: partial(b) for b in self.blocks}, self.partitions)
+        found: Array = self.gang.all_reduce([np.asarray(partial(b)) for b in self.blocks])
         return found
 
     def with_blocks(self, blocks: Sequence[Block]) -> Rows:
-        return Rows(self.gang, blocks, self.partitions, self.width)
+        return Rows(self.gang, blocks, self.width)
 
 
 @dataclass

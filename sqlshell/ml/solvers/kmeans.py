@@ -42,7 +42,7 @@ def fit_kmeans(
     scale = m.scale if standardize else np.ones(rows.width)
     work = rows.with_blocks([Block(b.index, Dense(_ready(b, m, scale, cosine)), b.y) for b in rows.blocks])
     spread = float(np.mean(np.where(m.std > 0, (m.std / scale) ** 2, 0.0))) if not cosine else 1.0
-    saved = gang.broadcast(gang.restore() if gang.rank == 0 else None)
+    saved = gang.restore()
     log: list[dict[str, float]] = []
     if saved is not None:
         centres, log = saved["centres"], list(saved["log"])
@@ -65,7 +65,9 @@ def fit_kmeans(
         log.append({"iteration": len(log), "loss": loss, "step": moved})
         if done or moved <= tolerance * spread * (moved > 0):
             break
-        if checkpoint_interval and len(log) % checkpoint_interval == 0 and gang.rank == 0:
+        if gang.rank == 0:
+            gang.progress(**log[-1])
+        if checkpoint_interval and len(log) % checkpoint_interval == 0:
             gang.checkpoint({"centres": centres, "log": list(log)})
     if not done:
         sums = work.sum(lambda b: _assign(b, centres))

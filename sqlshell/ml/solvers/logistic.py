@@ -202,7 +202,7 @@ def _minimise(
     gang = problem.rows.gang
     optimiser: Any = (Newton if problem.newton else Lbfgs)(theta, l1, options.tolerance)
     entries: list[dict[str, float]] = []
-    saved = gang.broadcast(gang.restore() if gang.rank == 0 else None)
+    saved = gang.restore()
     if saved is not None:
         optimiser.__dict__.update(saved["optimiser"])
         entries = list(saved["log"])
@@ -216,7 +216,9 @@ def _minimise(
         if not more:
             break
         optimiser.point = gang.broadcast(answer)
-        if options.checkpoint_interval and len(entries) % options.checkpoint_interval == 0 and gang.rank == 0:
+        if gang.rank == 0:
+            gang.progress(**entries[-1])
+        if options.checkpoint_interval and len(entries) % options.checkpoint_interval == 0:
             gang.checkpoint({"optimiser": dict(vars(optimiser)), "log": list(entries)})
     optimiser.__dict__.update(gang.broadcast(dict(vars(optimiser)) if gang.rank == 0 else None))
     return optimiser, entries

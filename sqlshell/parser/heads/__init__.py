@@ -28,6 +28,14 @@ _NOT_RUN = words("""
 """)
 _MODIFIERS = words("OR REPLACE GLOBAL TEMPORARY TEMP EXTERNAL")
 _HEADS = {
+    "ALTER MODEL": "models.alter",
+    "CREATE MODEL": "models.create",
+    "DESC MODEL": "models.describe",
+    "DESCRIBE MODEL": "models.describe",
+    "DROP MODEL": "models.drop",
+    "REFRESH MODEL": "models.refresh",
+    "RESTORE MODEL": "models.restore",
+    "SHOW MODELS": "models.show_models",
     "EXPLAIN": "explain.explain",
     "CREATE": "views.create",
     "CREATE TABLE": "tables.create",

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from sqlshell.parser.cursor import Cursor
 
 
-_SHOW_NOT_RUN = words("TABLE MODELS RUNS GRANTS INDEXES TAGS STATS")
+_SHOW_NOT_RUN = words("TABLE RUNS GRANTS INDEXES TAGS STATS")
 
 
 def show(c: Cursor) -> Statement:
+    if c.peek() == "CREATE" and c.peek(1) == "MODEL":
+        from sqlshell.parser.heads.models import show_create
+
+        return show_create(c)
     scope = "all"
     if c.peek(1) == "FUNCTIONS":
         scope = c.take_any("USER", "SYSTEM", "ALL").lower() or scope
@@ -100,6 +104,10 @@ def describe(c: Cursor) -> Statement:
         return Describe(c.text, "database", target, extended, target_span=span)
     if c.take("QUERY") or (is_query(c.rest()) and not _names_table(c)):
         return Describe(c.text, "query", query=parse_subquery(c))
+    if c.peek() == "HISTORY" and c.peek(1) == "MODEL":
+        from sqlshell.parser.heads.models import history
+
+        return history(c)
     if c.peek() in ("DETAIL", "HISTORY") and c.followed():
         return _describe_delta(c)
     if c.peek() in ("MODEL", "CATALOG", "CONNECTION") and c.followed():

@@ -1,0 +1,367 @@
+"""What every rank of a training gang runs: rows to features, features to a fit. Runs in a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sqlshell.errors import AnalysisError, DataError
+from sqlshell.ml import estimators
+from sqlshell.ml.blocks import Array, Block, Dense, Matrix, Sparse, beside
+from sqlshell.ml.column_names import column_names
+from sqlshell.ml.columns import Columns
+from sqlshell.ml.solvers.common import Rows
+from sqlshell.ml.solvers.linear import Singular
+from sqlshell.ml.split import auto_fraction
+from sqlshell.records import dataclass, field, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlshell.ml.gang import Gang
+    from sqlshell.ml.model import Feature
+
+MAX_CATEGORIES = 50_000
+MAX_DENSE = 20_000
+"""Columns up to which a matrix of numbers and categories is dense."""
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """What the driver tells the ranks. Columns are `f0` ..., `label`, `weight` and `fraction`."""
+
+    model_type: str
+    options: dict[str, Any]
+    features: tuple[Feature, ...]
+    label: str | None = None
+    weighted: bool = False
+    eval_fraction: float | None = 0.0
+    """The share of rows held out; None: by their number."""
+    dummy: bool = False
+    start: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] | None = None
+    start_features: tuple[Feature, ...] = ()
+
+
+@dataclass
+class Fitted:
+    """What an estimator found."""
+
+    parameters: dict[str, Any]
+    log: list[dict[str, float]]
+    statistics: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class TrainResult:
+    """What rank 0 gives back to the driver."""
+
+    parameters: dict[str, tuple[tuple[int, ...], tuple[float, ...]]]
+    features: tuple[Feature, ...]
+    classes: tuple[Any, ...]
+    log: list[dict[str, float]]
+    statistics: dict[str, Any]
+    warnings: list[str]
+    count: int
+
+
+class Training:
+    """One rank's training rows as estimators want them."""
+
+    def __init__(self, gang: Gang, parts: Sequence[Columns], spec: TrainingSpec) -> None:
+        self.gang, self.spec = gang, spec
+        self.warnings: list[str] = []
+        self.parts = parts
+        self.all_rows = int(self._sum([p.rows for p in parts]))
+        share = auto_fraction(self.all_rows) if spec.eval_fraction is None else spec.eval_fraction
+        if share:
+            self.parts = parts = [p.keep(p.numbers("fraction")[0] >= share) for p in parts]
+        self.count = int(self._sum([p.rows for p in parts]))
+        if self.count == 0:
+            raise DataError("there are no rows to train on", condition="NO_TRAINING_ROWS")
+        self.classes: tuple[Any, ...] = ()
+        self._labels: list[Array] = self._read_labels()
+        self._weights = self._read_weights()
+        self._matrices: list[dict[str, Matrix]] = [{} for _ in parts]
+        self.features = tuple(self._read(i, f) for i, f in enumerate(spec.features))
+        self._check_rows()
+        self.rows = self.subset([f.name for f in self.features])
+        self.start = self._start()
+
+    def _sum(self, counts: Sequence[float]) -> Any:
+        """A small sum over all partitions of all ranks."""
+        return sum(c for rank in self.gang.all_gather(list(counts)) for c in rank)
+
+    def subset(self, names: Sequence[str]) -> Rows:
+        """The rows with some of the features."""
+        blocks = []
+        for p, matrices, y, w in zip(self.parts, self._matrices, self._labels, self._weights, strict=True):
+            chosen = [matrices[n] for n in names]
+            blocks.append(Block(p.index, beside(chosen), y, w))
+        return Rows(self.gang, blocks, sum(f.width for f in self.features if f.name in names))
+
+    def solve(self, solver: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Run a solver; features that depend on one another are named."""
+        try:
+            return solver(*args, **options)
+        except Singular as e:
+            names = [self._column_names()[c] for c in e.columns]
+            listed = ", ".join(f"`{n}`" for n in names) or "there are not more rows than features"
+            raise AnalysisError(
+                f"the features are not independent: {listed}"
+                + (" can be computed from the others" if names else ""),
+                condition="SINGULAR_FEATURES",
+                hint="leave them out, or set l2_reg > 0",
+            ) from None
+
+    def _column_names(self) -> list[str]:
+        return [n for f in self.features for n in column_names(f)]
+
+    # -- labels and weights
+
+    def _read_labels(self) -> list[Array]:
+        spec = self.spec
+        if spec.label is None:
+            return [np.zeros(p.rows) for p in self.parts]
+        task = estimators.get(spec.model_type).task
+        if task == "classification":
+            return self._read_classes()
+        read = [p.numbers("label") for p in self.parts]
+        self._refuse_null_labels(self._sum([int(nulls.sum()) for _, nulls in read]))
+        bad = self._sum([int((~np.isfinite(v)).sum()) for v, _ in read])
+        if bad:
+            raise DataError(f"{bad} labels in `{spec.label}` are NaN or infinite", condition="INVALID_LABELS")
+        return [v for v, _ in read]
+
+    def _refuse_null_labels(self, count: int) -> None:
+        if count:
+            raise DataError(
+                f"{count} rows have NULL in the label `{self.spec.label}`",
+                condition="NULL_LABELS",
+                hint=f"leave them out: WHERE {self.spec.label} IS NOT NULL",
+            )
+
+    def _read_classes(self) -> list[Array]:
+        read = [p.values("label") for p in self.parts]
+        self._refuse_null_labels(self._sum([int((codes < 0).sum()) for codes, _ in read]))
+        found = sorted({v for rank in self.gang.all_gather([d for _, d in read]) for d in rank for v in d})
+        if len(found) < 2:
+            raise DataError(
+                f"the label `{self.spec.label}` has one value only: {found[0]!r}", condition="SINGLE_CLASS_LABEL",
+                hint="a classifier needs rows of two classes or more",
+            )  # fmt: skip
+        if len(found) > 1000:
+            raise DataError(
+                f"the label `{self.spec.label}` has {len(found)} classes", condition="TOO_MANY_CLASSES",
+                hint="at most 1000; for numbers use a regression such as linear_reg",
+            )  # fmt: skip
+        self.classes = tuple(found)
+        at = {v: float(i) for i, v in enumerate(found)}
+        return [np.array([at[v] for v in distinct] or [0.0])[codes] for codes, distinct in read]
+
+    def _read_weights(self) -> list[Array | None]:
+        options, spec = self.spec.options, self.spec
+        weights: list[Array | None] = [None] * len(self.parts)
+        if spec.weighted:
+            read = [p.numbers("weight") for p in self.parts]
+            if self._sum([int((nulls | ~(v >= 0) | ~np.isfinite(v)).sum()) for v, nulls in read]):
+                raise DataError(
+                    f"weights in `{options['weight_col']}` must be numbers of at least 0",
+                    condition="INVALID_WEIGHTS",
+                )
+            weights = [v for v, _ in read]
+        by_class = self._class_weights()
+        if by_class is not None:
+            weights = [
+                (by_class[y.astype(np.int64)] * (1.0 if w is None else w))
+                for y, w in zip(self._labels, weights, strict=True)
+            ]
+        return weights
+
+    def _class_weights(self) -> Array | None:
+        options = self.spec.options
+        if options.get("auto_class_weights"):
+            counts = np.sum(
+                [c for r in self.gang.all_gather([
+                    np.bincount(y.astype(np.int64), minlength=len(self.classes)) for y in self._labels
+                ]) for c in r], axis=0)  # fmt: skip
+            found: Array = self.count / (len(self.classes) * counts)
+            return found
+        if options.get("class_weights"):
+            given = dict(options["class_weights"])
+            unknown = [k for k in given if k not in self.classes]
+            if unknown:
+                raise AnalysisError(
+                    f"class_weights names {unknown[0]!r}, which is no class of `{self.spec.label}`",
+                    condition="INVALID_MODEL_OPTION_VALUE",
+                    hint="classes are " + ", ".join(map(repr, self.classes[:10])),
+                )
+            return np.array([float(given.get(c, 1.0)) for c in self.classes])
+        return None
+
+    # -- features
+
+    def _read(self, i: int, f: Feature) -> Feature:
+        column = f"f{i}"
+        if f.kind == "numeric":
+            return self._read_numbers(column, f)
+        if f.kind == "category":
+            return self._read_categories(column, f)
+        return self._read_vectors(column, f)
+
+    def _read_numbers(self, column: str, f: Feature) -> Feature:
+        read = [p.numbers(column) for p in self.parts]
+        bad = self._sum([int((~np.isfinite(v)).sum()) for v, _ in read])
+        if bad:
+            raise DataError(
+                f"the feature `{f.name}` is NaN or infinite in {bad} rows", condition="INVALID_FEATURE_VALUE",
+                hint=f"leave them out, or use nanvl({f.name}, 0) or ML.IMPUTER",
+            )  # fmt: skip
+        nulls = int(self._sum([int(n.sum()) for _, n in read]))
+        fill = 0.0
+        if nulls == self.count:
+            raise DataError(
+                f"the feature `{f.name}` is NULL in every row", condition="INVALID_FEATURE_VALUE",
+                hint="leave the column out",
+            )  # fmt: skip
+        if nulls:
+            sums = self.gang.all_reduce([np.array([v.sum()]) for v, _ in read])
+            fill = float(sums[0]) / (self.count - nulls)
+        for matrices, (values, absent) in zip(self._matrices, read, strict=True):
+            matrices[f.name] = Dense(np.where(absent, fill, values)[:, None] if nulls else values[:, None])
+        return replace(f, fill=fill)
+
+    def _read_categories(self, column: str, f: Feature) -> Feature:
+        read = [p.values(column) for p in self.parts]
+        found = sorted(
+            {
+                v
+                for rank in self.gang.all_gather([d for _, d in read])
+                for d in rank
+                for v in d
+                if v is not None
+            }
+        )
+        if len(found) > MAX_CATEGORIES:
+            raise DataError(
+                f"the feature `{f.name}` has {len(found)} different values", condition="TOO_MANY_CATEGORIES",
+                hint=f"use ML.HASH_BUCKETIZE({f.name}, 1000), or ML.TF_IDF(ML.TOKENIZE({f.name})) for text",
+            )  # fmt: skip
+        if not found:
+            raise DataError(f"the feature `{f.name}` is NULL in every row", condition="INVALID_FEATURE_VALUE")
+        dropped = self.spec.dummy
+        first = 1 if dropped else 0
+        at = {v: i - first for i, v in enumerate(found)}
+        width = len(found) - first
+        for matrices, (codes, distinct) in zip(self._matrices, read, strict=True):
+            columns = np.array([at.get(v, -1) for v in distinct] + [-1])[codes]
+            present = columns >= 0
+            starts = np.concatenate(([0], np.cumsum(present)))
+            hot = Sparse(starts, columns[present], np.ones(int(present.sum())), width)
+            matrices[f.name] = Dense(hot.dense()) if width <= self._dense_width() else hot
+        return replace(f, categories=tuple(found), dropped=dropped, width=width)
+
+    def _dense_width(self) -> int:
+        """How wide a category may be and still be dense: estimators that need dense rows take any width."""
+        return MAX_DENSE if estimators.get(self.spec.model_type).needs_dense else 64
+
+    def _read_vectors(self, column: str, f: Feature) -> Feature:
+        sizes: set[int] = set()
+        made: list[Matrix] = []
+        for p in self.parts:
+            if f.kind == "dense":
+                try:
+                    matrix, _ = p.dense(column)
+                except ValueError as e:
+                    sizes |= {int(a) for a in e.args}
+                    made.append(Dense(np.zeros((p.rows, 0))))
+                    continue
+                sizes |= {matrix.shape[1]} if matrix.shape[1] or p.rows else set()
+                made.append(matrix)
+            else:
+                sparse, said = p.sparse(column)
+                sizes |= set(said)
+                made.append(sparse)
+        sizes = {s for rank in self.gang.all_gather(sizes) for s in rank} - {0}
+        if len(sizes) != 1:
+            raise DataError(
+                f"the vectors in `{f.name}` have {'different lengths: ' if sizes else 'no elements'}"
+                + ", ".join(map(str, sorted(sizes)[:5])),
+                condition="INVALID_FEATURE_VALUE",
+            )
+        (width,) = sizes
+        for p, matrices, found in zip(self.parts, self._matrices, made, strict=True):
+            matrices[f.name] = _of_width(found, width, p.rows)
+        values = [getattr(m[f.name], "values") for m in self._matrices]  # noqa: B009
+        bad = self._sum([int((~np.isfinite(v)).sum()) for v in values])
+        if bad:
+            raise DataError(
+                f"{bad} elements of the vectors in `{f.name}` are NaN or infinite",
+                condition="INVALID_FEATURE_VALUE",
+            )
+        return replace(f, width=width)
+
+    def _check_rows(self) -> None:
+        if self.classes and self.count < len(self.classes):
+            raise DataError(
+                f"{self.count} rows are fewer than {len(self.classes)} classes",
+                condition="TOO_FEW_TRAINING_ROWS",
+            )
+        width = sum(f.width for f in self.features)
+        if width == 0:
+            raise AnalysisError("the model has no features", condition="NO_FEATURES")
+        if estimators.get(self.spec.model_type).needs_dense and width > MAX_DENSE:
+            raise AnalysisError(
+                f"{self.spec.model_type} takes up to {MAX_DENSE} feature columns, not {width}",
+                condition="TOO_MANY_FEATURES",
+                hint="use fewer hash buckets",
+            )
+
+    def _start(self) -> dict[str, Array] | None:
+        """The parameters of the model's current version, when they fit these features."""
+        if self.spec.start is None:
+            return None
+        if self.spec.start_features != self.features:
+            before = {f.name: f for f in self.spec.start_features}
+            changed = [f.name for f in self.features if before.get(f.name) != replace(f, fill=before[f.name].fill
+                       if f.name in before else 0.0)]  # fmt: skip
+            if changed or len(before) != len(self.features):
+                raise AnalysisError(
+                    "warm_start needs the features of the current version"
+                    + (f"; `{changed[0]}` is different" if changed else ""),
+                    condition="INVALID_WARM_START",
+                )
+        return {n: np.array(values).reshape(shape) for n, (shape, values) in self.spec.start.items()}
+
+
+def _of_width(matrix: Matrix, width: int, rows: int) -> Matrix:
+    if isinstance(matrix, Sparse):
+        return Sparse(matrix.starts, matrix.indices, matrix.values, width)
+    return matrix if matrix.shape[1] == width else Dense(np.zeros((rows, width)))
+
+
+def train(gang: Gang, parts: Sequence[Columns], spec: TrainingSpec) -> TrainResult:
+    """The body of a training gang."""
+    training = Training(gang, parts, spec)
+    fit = estimators.get(spec.model_type).fit
+    assert fit is not None
+    fitted: Fitted = fit(training, spec.options)
+    parameters = {}
+    for name, value in fitted.parameters.items():
+        array = np.asarray(value, dtype=np.float64)
+        parameters[name] = (tuple(int(s) for s in array.shape), tuple(array.ravel().tolist()))
+    statistics = {
+        k: v.tolist() if isinstance(v, np.ndarray) else float(v) for k, v in fitted.statistics.items()
+    }
+    statistics["all_rows"] = training.all_rows
+    return TrainResult(
+        parameters, training.features, training.classes, fitted.log, statistics,
+        [*training.warnings, *fitted.warnings], training.count,
+    )  # fmt: skip
+
+
+def run(ctx: Any, partitions: Sequence[Any], spec: TrainingSpec) -> TrainResult | None:
+    """`train` over a gang's partitions (`exec.gang_input`); rank 0 answers."""
+    result = train(ctx, [Columns(p.index, p.arrow()) for p in partitions], spec)
+    return result if ctx.rank == 0 else None

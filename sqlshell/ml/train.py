@@ -1,0 +1,464 @@
+"""CREATE MODEL: from a bound query to a stored version. Runs in the user's process and computes nothing itself."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlshell.errors import AnalysisError, did_you_mean
+from sqlshell.expr.expr import Expr, Literal
+from sqlshell.ml import transform
+from sqlshell.ml.model import Feature, Model
+from sqlshell.ml.options import model_type, settle
+from sqlshell.ml.split import auto_fraction
+from sqlshell.plan.call import make_call
+from sqlshell.plan.coerce import cast_to
+from sqlshell.plan.logical import Aggregate, Filter, Named, Plan, Project, Scan, named, passthrough
+from sqlshell.plan.renew import is_deterministic
+from sqlshell.records import dataclass
+from sqlshell.storage.models import ModelVersion, Parameter, parameter_hash
+from sqlshell.storage.source import Source
+from sqlshell.types import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    STRING,
+    Array,
+    Boolean,
+    Numeric,
+    SqlType,
+    String,
+    Struct,
+    Temporal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlshell.ml.body import TrainingSpec, TrainResult
+    from sqlshell.ml.estimators import Estimator
+    from sqlshell.parser.statement_model import CreateModel, ModelOption
+    from sqlshell.plan.context import BindContext, BoundQuery
+    from sqlshell.storage.models import Models
+
+
+class Surroundings(Protocol):
+    """What training needs of a session."""
+
+    @property
+    def context(self) -> BindContext: ...
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def cores(self) -> int: ...
+
+    def rows(self, plan: Plan) -> list[tuple[Any, ...]]:
+        """Run a bound plan, sums in a fixed order."""
+        ...
+
+    def train(self, plan: Plan, spec: TrainingSpec, names: tuple[str, ...]) -> tuple[TrainResult, int]:
+        """Run a training gang over a plan's rows: the result and the number of partitions."""
+        ...
+
+    def evaluate(self, query: BoundQuery, model: Model) -> dict[str, Any]:
+        """ML.EVALUATE of rows that hold features and the label."""
+        ...
+
+    def warn(self, text: str) -> None: ...
+
+
+@dataclass
+class Prepared:
+    """A training set: the transformed query, which of its columns are features, and the roles of raw columns."""
+
+    query: BoundQuery
+    features: tuple[tuple[Feature, Expr], ...]
+    label: Expr | None
+    label_type: SqlType | None
+    weight: Expr | None
+    fraction: Expr
+    eval_fraction: float | None
+    """None: by the number of rows."""
+    statistics: dict[str, Any]
+    input: list[dict[str, Any]]
+    raw: BoundQuery
+
+
+def create(
+    around: Surroundings, statement: CreateModel, query: BoundQuery, source: str, given: Sequence[ModelOption]
+) -> ModelVersion:
+    """Train and store a version. `source` is the query's text, `given` the options."""
+    started = time.time()
+    estimator = model_type(given, statement.name_span)
+    options = settle(estimator, given)
+    prepared = prepare(around, estimator, options, statement, query)
+    if estimator.fit is None:
+        data = _data(statement, source, options, prepared, estimator)
+        data |= {"features": [_as_json(f) for f, _ in prepared.features], "classes": [], "seconds": 0.0}
+        return around.models.add(statement.name, data, {}, options["description"])
+    result, partitions = _train(around, estimator, options, prepared, statement)
+    for warning in result.warnings:
+        around.warn(warning)
+    options["num_partitions"] = partitions
+    data = _data(statement, source, options, prepared, estimator)
+    parameters = {n: Parameter(shape, values) for n, (shape, values) in result.parameters.items()}
+    data |= {
+        "features": [_as_json(f) for f in result.features],
+        "classes": list(result.classes),
+        "log": result.log,
+        "fit_statistics": result.statistics,
+        "training_rows": result.count,
+        "parameter_sha256": parameter_hash(parameters),
+        "warnings": result.warnings,
+    }
+    model = Model(".".join(statement.name), 0, data, parameters)
+    data["metrics"] = _hold_out(around, prepared, model, result)
+    data["seconds"] = round(time.time() - started, 6)
+    return around.models.add(statement.name, data, parameters, options["description"])
+
+
+def prepare(
+    around: Surroundings,
+    estimator: Estimator,
+    options: dict[str, Any],
+    statement: CreateModel,
+    query: BoundQuery,
+) -> Prepared:
+    """Check names and types, learn TRANSFORM, and say what the features are."""
+    raw = {n.lower(): c for n, c in zip(query.names, query.plan.output, strict=True)}
+    if len(raw) < len(query.names):
+        twice = next(n for n in query.names if [m.lower() for m in query.names].count(n.lower()) > 1)
+        raise AnalysisError(
+            f"the training query has two columns `{twice}`", condition="COLUMN_ALREADY_EXISTS",
+            hint="give one of them another name with AS",
+        )  # fmt: skip
+    if (
+        estimator.task not in ("regression", "classification")
+        and options["data_split_method"] == "auto_split"
+    ):
+        options["data_split_method"] = "no_split"
+    fraction, eval_fraction = _split(options, raw)
+    rows_needed = options["data_split_method"] == "auto_split" and statement.transform is not None
+    if rows_needed:
+        count = Aggregate(query.plan, (), (named("n", _count()),))
+        eval_fraction = auto_fraction(int(around.rows(count)[0][0]))
+    transformed = query
+    statistics: dict[str, Any] = {}
+    if statement.transform is not None:
+        train = make_call(">=", [fraction, Literal(eval_fraction, DOUBLE)]) if eval_fraction else None
+        transformed, statistics = transform.fit(
+            around.context, statement.transform, query, train, around.rows, statement.transform_span
+        )
+    columns = dict(zip((n.lower() for n in transformed.names), transformed.plan.output, strict=True))
+    label, label_type = _label(estimator, options, transformed, columns)
+    skipped = {str(options[k]).lower() for k in ("weight_col", "data_split_col") if options[k]}
+    skipped |= {n.lower() for n in options["input_label_cols"]}
+    features = tuple(
+        (_feature(n, c.type, estimator), c)
+        for n, c in zip(transformed.names, transformed.plan.output, strict=True)
+        if n.lower() not in skipped
+    )
+    if not features:
+        raise AnalysisError("the model has no features", condition="NO_FEATURES", span=statement.name_span)
+    used = transform.used_inputs(transformed.plan, {c.id for _, c in features}, query.plan)
+    inputs = [
+        {"name": n, "type": str(c.type), "used": c.id in used}
+        for n, c in zip(query.names, query.plan.output, strict=True)
+        if n.lower() not in skipped or statement.transform is not None
+    ]
+    return Prepared(transformed, features, label, label_type, _weight(options, raw), fraction, eval_fraction,
+                    statistics, inputs, query)  # fmt: skip
+
+
+def _count() -> Expr:
+    from sqlshell.plan.call import make_aggregate
+
+    return make_aggregate("count", [Literal(1, BIGINT)])
+
+
+def _named_column(raw: dict[str, Any], name: str, role: str) -> Any:
+    column = raw.get(name.lower())
+    if column is None:
+        raise AnalysisError(
+            f"the training query has no column `{name}` for {role}",
+            condition="UNRESOLVED_COLUMN.WITH_SUGGESTION",
+            hint=did_you_mean(name, raw) or "its columns are " + ", ".join(list(raw)[:20]),
+        )
+    return column
+
+
+def _split(options: dict[str, Any], raw: dict[str, Any]) -> tuple[Expr, float | None]:
+    """A number in [0, 1) by row; rows below the share (the second answer) are held out."""
+    method = options["data_split_method"]
+    hashed = make_call("ml_row_fraction", [Literal(options["seed"], BIGINT), *raw.values()])
+    if method == "no_split":
+        return Literal(1.0, DOUBLE), 0.0
+    if method == "custom":
+        if not options["data_split_col"]:
+            raise AnalysisError(
+                "data_split_method = 'custom' needs data_split_col",
+                condition="INVALID_MODEL_OPTION_COMBINATION",
+            )
+        column = _named_column(raw, options["data_split_col"], "data_split_col")
+        if column.type != BOOLEAN:
+            raise AnalysisError(
+                f"data_split_col `{options['data_split_col']}` is {column.type}, not boolean",
+                condition="INVALID_MODEL_OPTION_VALUE",
+                hint="TRUE marks rows that are held out",
+            )
+        return make_call("if", [column, Literal(0.0, DOUBLE), Literal(1.0, DOUBLE)]), 0.5
+    return hashed, options["data_split_eval_fraction"] if method == "random" else None
+
+
+def _weight(options: dict[str, Any], raw: dict[str, Any]) -> Expr | None:
+    if not options["weight_col"]:
+        return None
+    column = _named_column(raw, options["weight_col"], "weight_col")
+    if not isinstance(column.type, Numeric):
+        raise AnalysisError(
+            f"weight_col `{options['weight_col']}` is {column.type}, not a number",
+            condition="INVALID_MODEL_OPTION_VALUE",
+        )
+    return cast_to(column, DOUBLE)
+
+
+def _label(
+    estimator: Estimator, options: dict[str, Any], query: BoundQuery, columns: dict[str, Any]
+) -> tuple[Expr | None, SqlType | None]:
+    """The label as training reads it, and its own type."""
+    names = options["input_label_cols"]
+    if estimator.task not in ("regression", "classification"):
+        if names:
+            raise AnalysisError(
+                f"{estimator.name} has no label", condition="INVALID_MODEL_OPTION_COMBINATION",
+                hint="leave input_label_cols out; columns that are no features do not belong in the query",
+            )  # fmt: skip
+        return None, None
+    if not names:
+        if "label" not in columns:
+            raise AnalysisError(
+                f"{estimator.name} needs input_label_cols", condition="MISSING_MODEL_OPTION",
+                hint="OPTIONS(..., input_label_cols = ['y'])",
+            )  # fmt: skip
+        names = options["input_label_cols"] = ("label",)
+    if len(names) > 1:
+        raise AnalysisError(
+            f"one label column, not {len(names)}", condition="INVALID_MODEL_OPTION_VALUE",
+            hint="train one model for each",
+        )  # fmt: skip
+    column = columns.get(names[0].lower())
+    if column is None:
+        raise AnalysisError(
+            f"there is no label column `{names[0]}`",
+            condition="LABEL_COLUMN_NOT_FOUND",
+            hint=did_you_mean(names[0], columns) or "the columns are " + ", ".join(list(columns)[:20])
+            + "; TRANSFORM has to list the label too",
+        )  # fmt: skip
+    t = column.type
+    if estimator.task == "regression":
+        if not isinstance(t, Numeric):
+            raise AnalysisError(
+                f"{estimator.name} predicts numbers; the label `{names[0]}` is {t}",
+                condition="INVALID_LABEL_TYPE",
+                hint="for classes use logistic_reg" if isinstance(t, (String, Boolean)) else None,
+            )
+        return cast_to(column, DOUBLE), DOUBLE
+    if isinstance(t, (String, Boolean)) or (isinstance(t, Numeric) and "decimal" not in str(t)):
+        return column, t
+    raise AnalysisError(
+        f"a class is a text, a number or a truth value; the label `{names[0]}` is {t}",
+        condition="INVALID_LABEL_TYPE",
+        hint=f"CAST({names[0]} AS STRING)",
+    )
+
+
+def _feature(name: str, t: SqlType, estimator: Estimator) -> Feature:
+    """How a column enters the model. transform_only takes any type."""
+    if isinstance(t, (Numeric, Boolean)) or (isinstance(t, Temporal) and str(t) in ("date", "timestamp")):
+        return Feature(name, "numeric", str(t))
+    if isinstance(t, String):
+        return Feature(name, "category", str(t))
+    if isinstance(t, Array) and isinstance(t.element, Numeric):
+        return Feature(name, "dense", str(t))
+    if isinstance(t, Struct) and [f.name for f in t.fields] == ["size", "indices", "values"]:
+        return Feature(name, "sparse", str(t))
+    if estimator.task == "transform":
+        return Feature(name, "other", str(t))
+    words = isinstance(t, Array) and isinstance(t.element, String)
+    raise AnalysisError(
+        f"the feature `{name}` is {t}, which is no number, text or vector",
+        condition="UNSUPPORTED_FEATURE_TYPE",
+        hint=f"use ML.TF_IDF({name}) in TRANSFORM" if words
+        else f"leave it out, or make it numbers in the query (`{name}` as struct fields, array<double> ...)",
+    )  # fmt: skip
+
+
+def _read(f: Feature, e: Expr) -> Expr:
+    """A feature as the gang reads it."""
+    t = e.type
+    if f.kind == "numeric":
+        if isinstance(t, Temporal):
+            return cast_to(
+                make_call("unix_date" if str(t) == "date" else "unix_seconds", [e]), DOUBLE, implicit=False
+            )
+        return cast_to(e, DOUBLE, implicit=False)
+    if f.kind == "dense":
+        return cast_to(e, Array(DOUBLE), implicit=False)
+    return cast_to(e, STRING) if f.kind == "category" else e
+
+
+def _train(
+    around: Surroundings,
+    estimator: Estimator,
+    options: dict[str, Any],
+    prepared: Prepared,
+    statement: CreateModel,
+) -> tuple[TrainResult, int]:
+    from sqlshell.ml.body import TrainingSpec
+
+    items: list[Named] = [named(f"f{i}", _read(f, e)) for i, (f, e) in enumerate(prepared.features)]
+    if prepared.label is not None:
+        items.append(named("label", prepared.label))
+    if prepared.weight is not None:
+        items.append(named("weight", prepared.weight))
+    splits = prepared.eval_fraction is None or prepared.eval_fraction > 0
+    if splits:
+        items.append(named("fraction", prepared.fraction))
+    plan = Project(_with_raw(prepared, items), tuple(items))
+    method = options["category_encoding_method"]
+    plain = not options.get("l1_reg") and not options.get("l2_reg")
+    start, start_features = _warm_start(around, options, statement)
+    spec = TrainingSpec(
+        estimator.name, options, tuple(f for f, _ in prepared.features),
+        options["input_label_cols"][0] if prepared.label is not None else None,
+        prepared.weight is not None, prepared.eval_fraction if splits else 0.0,
+        method == "dummy_encoding" or (method == "auto" and estimator.encoding == "dummy" and plain),
+        start, start_features,
+    )  # fmt: skip
+    return around.train(plan, spec, tuple(i.column.name for i in items))
+
+
+def _with_raw(prepared: Prepared, items: Sequence[Named]) -> Plan:
+    """The transformed plan, with the raw columns that items need (weights, splits) passed through."""
+    plan = prepared.query.plan
+    have = plan.output_ids
+    if plan is prepared.raw.plan or not isinstance(plan, Project):
+        return plan
+    from sqlshell.expr.expr import columns_of
+
+    needed = {c for i in items for c in columns_of(i.expr)} - have
+    extra = [passthrough(c) for c in prepared.raw.plan.output if c.id in needed]
+    return _widened(plan, extra) if extra else plan
+
+
+def _widened(plan: Plan, extra: list[Named]) -> Plan:
+    if not isinstance(plan, Project):
+        return plan
+    inside = plan.input
+    missing = [i for i in extra if i.column.id not in inside.output_ids]
+    return Project(_widened(inside, missing) if missing else inside, (*plan.items, *extra))
+
+
+def _warm_start(
+    around: Surroundings, options: dict[str, Any], statement: CreateModel
+) -> tuple[dict[str, Any] | None, tuple[Feature, ...]]:
+    if not options["warm_start"]:
+        return None, ()
+    from sqlshell.ml.model import of_version
+    from sqlshell.storage.models import Reference
+
+    before = of_version(around.models.resolve(Reference(statement.name), statement.name_span))
+    if before.data["model_type"] != options["model_type"]:
+        raise AnalysisError(
+            f"warm_start needs a {options['model_type']}, the current version is a {before.data['model_type']}",
+            condition="INVALID_WARM_START",
+        )
+    return {n: (p.shape, p.values) for n, p in before.parameters.items()}, before.features
+
+
+def _hold_out(around: Surroundings, prepared: Prepared, model: Model, result: TrainResult) -> dict[str, Any]:
+    """ML.EVALUATE on the rows held out; on the training rows when none were."""
+    share = prepared.eval_fraction
+    items = [named(f.name, e) for f, e in prepared.features]
+    if prepared.label is not None:
+        items.append(named(f"{model.label}", prepared.label))
+    items.append(named("__fraction", prepared.fraction))
+    plan: Plan = Project(_with_raw(prepared, items), tuple(items))
+    on = "training rows"
+    if share is None:
+        rows = int(result.statistics.pop("all_rows", result.count))
+        share = auto_fraction(rows)
+    if share:
+        on = "held-out rows"
+        plan = Filter(plan, make_call("<", [items[-1].column, Literal(share, DOUBLE)]))
+    from sqlshell.plan.context import BoundQuery
+
+    found = around.evaluate(BoundQuery(plan, tuple(i.column.name for i in items)), model)
+    return {"measured_on": on, **found} if found else {}
+
+
+def _data(
+    statement: CreateModel, source: str, options: dict[str, Any], prepared: Prepared, estimator: Estimator
+) -> dict[str, Any]:
+    """What model.json holds, but for what training finds."""
+    import platform
+
+    from sqlshell.version import __version__
+
+    deterministic = all(is_deterministic(e) for p in prepared.raw.plan.walk() for e in _exprs(p))
+    return {
+        "format": 1,
+        "model_type": estimator.name,
+        "options": {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
+        "label": options["input_label_cols"][0] if prepared.label is not None else None,
+        "label_type": str(prepared.label_type) if prepared.label_type is not None else None,
+        "input": prepared.input,
+        "transform": statement.transform,
+        "statistics": prepared.statistics,
+        "query": source,
+        "statement": statement.text,
+        "sources": [_source(p.source) for p in prepared.raw.plan.walk() if isinstance(p, Scan)],
+        "reproducible": deterministic,
+        "reason": "" if deterministic else "the query has functions that differ from run to run",
+        "libraries": {"sqlshell": __version__, "python": platform.python_version(), "machine": platform.machine(),
+                      **_libraries()},
+    }  # fmt: skip
+
+
+def _libraries() -> dict[str, str]:
+    from importlib import metadata
+
+    return {name: metadata.version(name) for name in ("numpy", "polars")}
+
+
+def _exprs(plan: Plan) -> list[Expr]:
+    out = []
+    for e in plan.exprs:
+        inner = getattr(e, "expr", e)
+        if isinstance(inner, Expr):
+            out.append(inner)
+    return out
+
+
+def _source(source: Any) -> dict[str, Any]:
+    """What a model remembers of a table it was trained on."""
+    files = [(f.path, f.size, f.modified) for f in getattr(source, "files", ())]
+    return {
+        "name": source.name,
+        "format": getattr(source, "format", "memory"),
+        "version": source.option("version")
+        if isinstance(source, Source) and source.format == "delta"
+        else None,
+        "files": len(files),
+        "bytes": sum(size for _, size, _ in files),
+        "first_files": [{"path": p, "size": s, "modified": m} for p, s, m in files[:100]],
+    }
+
+
+def _as_json(f: Feature) -> dict[str, Any]:
+    return {
+        "name": f.name, "kind": f.kind, "type": f.type, "width": f.width, "fill": f.fill,
+        "categories": list(f.categories), "dropped": f.dropped, "slots": list(f.slots),
+    }  # fmt: skip
