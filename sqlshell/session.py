@@ -32,6 +32,7 @@ from sqlshell.types import Field, Struct, quote_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from sqlshell.commands.variables import Frame
     from sqlshell.exec.engine import Engine
     from sqlshell.exec.gang import GangResult
     from sqlshell.exec.running import ResultHandle
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from sqlshell.optimizer.driver import Optimized
     from sqlshell.parser.parameters import Parameters
     from sqlshell.parser.statement import Query, Statement
-    from sqlshell.plan.context import BoundQuery, TableVersion
+    from sqlshell.plan.context import BoundQuery, FoundVariable, SqlFunction, TableVersion
     from sqlshell.statement_context import Relation
     from sqlshell.storage.catalog import Catalog
     from sqlshell.storage.delta.table import DeltaTables
@@ -97,6 +98,8 @@ class Session:
         """The instant of SET TIME TRAVEL: everything is read as of it, and nothing can be written."""
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
+        self.functions: dict[str, SqlFunction] = {}
+        self._frames: list[Frame] = []
         self.timings = Timings()
         self._last: ResultHandle | None = None
         self._sources: dict[tuple[Any, ...], tuple[tuple[tuple[str, int, int], ...], Source]] = {}
@@ -237,6 +240,25 @@ class Session:
             e.statement = e.statement or query
             raise
 
+    # -- variables
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The session's variables, then those of the blocks of a running script, from the outermost."""
+        if not self._frames:
+            from sqlshell.commands.variables import Frame
+
+            self._frames.append(Frame())
+        return self._frames
+
+    def variable(self, name: tuple[str, ...]) -> FoundVariable | None:
+        """The variable the first parts of a name mean."""
+        if not self._frames:
+            return None
+        from sqlshell.commands.variables import resolve
+
+        return resolve(self, name)
+
     # -- cached tables
 
     def cache(self, name: str, level: str, *, lazy: bool) -> None:
@@ -310,6 +332,10 @@ class Session:
         except Error as e:
             e.statement = e.statement or statement.text  # another dialect's text was rewritten
             raise
+
+    def run_text(self, text: str) -> Result:
+        """Run a statement of our own dialect inside another one."""
+        return self._execute(text, "spark")
 
     def run_query(self, query: Query) -> Result:
         """Bind, optimize and run a query."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.expr.expr import Expr, Literal
     from sqlshell.ml.relations import ModelFunctions
-    from sqlshell.plan.context import BoundQuery
+    from sqlshell.plan.context import BoundQuery, FoundVariable, SqlFunction
     from sqlshell.session import Session
     from sqlshell.storage.delta.snapshot import Snapshot
     from sqlshell.storage.delta.table import DeltaTable
@@ -178,6 +178,17 @@ class StatementContext:
             check_files(table, snapshot)
         self._pinned[key] = snapshot
         return snapshot
+
+    def resolve_variable(self, name: tuple[str, ...]) -> FoundVariable | None:
+        """A variable of the running script or of the session."""
+        return self._session.variable(name)
+
+    def resolve_function(self, name: tuple[str, ...]) -> SqlFunction | None:
+        """A temporary SQL function."""
+        parts = tuple(p.lower() for p in name)
+        if parts[:-1] not in ((), ("session",), ("system", "session")):
+            return None
+        return self._session.functions.get(parts[-1])
 
     def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
         """The files at a path; each path is looked at once per statement."""

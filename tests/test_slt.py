@@ -44,6 +44,8 @@ def run_block(session: Session, block: Block) -> str | None:
 
 def run_file(session: Session, path: Path) -> list[str]:
     failures = []
+    session.functions.clear()
+    session.frames[0].values.clear()
     for block in parse(path.read_text()):
         if block.kind == "comment":
             continue

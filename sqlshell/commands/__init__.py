@@ -44,6 +44,12 @@ _HANDLERS = {
     "AlterModel": "models.alter_model",
     "RefreshModel": "models.refresh_model",
     "RestoreModel": "models.restore_model",
+    "DeclareVariables": "variables.declare",
+    "SetVariables": "variables.set_variables",
+    "DropVariable": "variables.drop",
+    "ExecuteImmediate": "variables.execute_immediate",
+    "CreateFunction": "functions.create_function",
+    "DropFunction": "functions.drop_function",
 }
 
 

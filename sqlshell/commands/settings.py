@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlshell.commands.common import strings
+from sqlshell.errors import AnalysisError
 from sqlshell.result import Result, command
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ def set_variable(session: Session, s: st.SetVariable) -> Result:
     if s.value is None:
         value = session.settings.text(s.key)
         return Result(strings("key", "value"), [(s.key, "<undefined>" if value is None else value)])
+    if session.variable((s.key,)) is not None:
+        raise AnalysisError(
+            f"`{s.key}` is a variable",
+            condition="UNSUPPORTED_FEATURE.SET_VARIABLE_USING_SET",
+            hint=f"SET VAR {s.key} = ...",
+        )
     warning = session.settings.set(s.key, s.value)
     warnings = [warning] if warning else []
     return Result(strings("key", "value"), [(s.key, s.value)], warnings=warnings)

@@ -32,7 +32,9 @@ def show(session: Session, s: st.Show) -> Result:
         case "functions":
             from sqlshell.functions.registry import load
 
-            return Result(strings("function"), [(n,) for n in like(load(), s.pattern)])
+            own = [] if s.scope == "system" else list(session.functions)
+            known = own if s.scope == "user" else [*load(), *own]
+            return Result(strings("function"), [(n,) for n in like(known, s.pattern)])
         case "columns":
             return Result(strings("col_name"), [(n,) for n, _ in _columns(session, s.target, s.target_span)])
         case "current":
@@ -113,7 +115,7 @@ def describe(session: Session, s: st.Describe) -> Result:
 
             return (table_show.detail if s.kind == "detail" else table_show.history)(session, s)
         case "function":
-            return Result(strings("function_desc"), [(line,) for line in _function_text(s)])
+            return Result(strings("function_desc"), [(line,) for line in _function_text(session, s)])
     raise NotSupportedError(f"DESCRIBE {s.kind.upper()} is not supported", span=s.target_span)
 
 
@@ -140,11 +142,16 @@ def _table_rows(session: Session, s: st.Describe) -> list[tuple[Any, ...]]:
     return wanted[:1]
 
 
-def _function_text(s: st.Describe) -> list[str]:
+def _function_text(session: Session, s: st.Describe) -> list[str]:
     from sqlshell.functions.registry import load, lookup
 
     name = ".".join(s.target)
     row = lookup(name)
+    written = StatementContext(session).resolve_function(s.target) if row is None else None
+    if written is not None:
+        from sqlshell.commands.functions import described
+
+        return described(written, extended=s.extended)
     if row is None:
         raise AnalysisError(
             f"there is no function `{name}`",

@@ -33,6 +33,7 @@ from sqlshell.expr.expr import (
     LambdaVar,
     Literal,
     Or,
+    Value,
     columns_of,
 )
 from sqlshell.functions import registry
@@ -422,6 +423,7 @@ def _lambda_var(k: Kernel, e: LambdaVar) -> pl.Expr:
 _HANDLERS: dict[type[Any], Callable[[Kernel, Any], pl.Expr]] = {
     Column: _column,
     Literal: _literal,
+    Value: _literal,
     Call: _call,
     Cast: _cast,
     And: _and_expr,

@@ -64,6 +64,10 @@ class Literal(Expr):
         return self.value is None
 
 
+class Value(Literal):
+    """A constant that the text does not show (a variable, an argument): typed by its type, not by its digits."""
+
+
 @dataclass(frozen=True)
 class Call(Expr):
     """A scalar registry function applied to arguments already coerced to what the function takes."""

@@ -36,6 +36,13 @@ _MAX_DIGITS = 38
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """A value that is a literal's text already."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Marker:
     """A `?` (name is None) or `:name`, with its span."""
 
@@ -168,6 +175,8 @@ def literal(value: Any) -> str:
     if item is not None and getattr(value, "ndim", None) == 0:
         value = item()  # a scalar of numpy
     match value:
+        case Rendered():
+            return value.text
         case None:
             return "NULL"
         case bool():

@@ -10,6 +10,7 @@ from sqlglot import exp
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import AggCall, Call, Column, Expr, LambdaVar, Literal, SortKey
 from sqlshell.functions import registry
+from sqlshell.plan import bind_function
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import UnboundLambda, make_aggregate, make_call, make_generator
 from sqlshell.plan.logical import fresh_id
@@ -129,6 +130,10 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
     name = node.name.lower()
     span = span_of(node)
     row = registry.lookup(name)
+    if row is None and not extras and name not in SESSION_FUNCTIONS:
+        written = b.ctx.resolve_function((node.name,))
+        if written is not None:
+            return bind_function.scalar(b, written, node, site)
     kind = row.kind if row is not None else "scalar"
     if kind == "aggregate":
         return _allow_aggregate(b, node, site, extras)

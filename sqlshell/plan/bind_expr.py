@@ -9,7 +9,15 @@ from sqlglot import exp
 from sqlshell.errors import AnalysisError, NotSupportedError
 from sqlshell.expr.expr import Expr, Literal
 from sqlshell.parser.parameters import unbound
-from sqlshell.plan import bind_call, bind_compare, bind_literal, bind_subquery, bind_type, bind_window
+from sqlshell.plan import (
+    bind_call,
+    bind_compare,
+    bind_function,
+    bind_literal,
+    bind_subquery,
+    bind_type,
+    bind_window,
+)
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_explicitly
@@ -160,11 +168,11 @@ def _column(b: Binder, node: Any, site: Site) -> Expr:
             condition="INVALID_USAGE_OF_STAR_OR_REGEX",
             span=span_of(node),
         )
-    return resolve(b, tuple(p.name for p in node.parts), site, span_of(node))
+    return resolve(b, tuple(p.name for p in node.parts), site, span_of(node), node)
 
 
 def _identifier(b: Binder, node: Any, site: Site) -> Expr:
-    return resolve(b, (node.name,), site, span_of(node))
+    return resolve(b, (node.name,), site, span_of(node), node)
 
 
 def _dot(b: Binder, node: Any, site: Site) -> Expr:
@@ -174,9 +182,10 @@ def _dot(b: Binder, node: Any, site: Site) -> Expr:
     while isinstance(base, exp.Dot):
         reject_unused(base, ("this", "expression"))
         if isinstance(base.expression, exp.Anonymous):
-            raise AnalysisError(
-                f"there is no function `{text_of(base)}`", condition="UNRESOLVED_ROUTINE", span=span_of(base)
-            )
+            value = bind_function.qualified(b, base, site)
+            for name in reversed(parts):
+                value = get_field(value, name, span_of(node))
+            return value
         if not isinstance(base.expression, exp.Identifier):
             raise unsupported(node)
         parts.append(base.expression.name)
@@ -184,16 +193,16 @@ def _dot(b: Binder, node: Any, site: Site) -> Expr:
     parts.reverse()
     if isinstance(base, (exp.Column, exp.Identifier)):
         head = [p.name for p in base.parts] if isinstance(base, exp.Column) else [base.name]
-        return resolve(b, (*head, *parts), site, span_of(node))
+        return resolve(b, (*head, *parts), site, span_of(node), node)
     value = b.expr(base, site)
     for name in parts:
         value = get_field(value, name, span_of(node))
     return value
 
 
-def resolve(b: Binder, parts: tuple[str, ...], site: Site, span: Span | None) -> Expr:
-    """A name: lambda variable, preferred names, FROM's columns, lateral aliases, the queries around, at last
-    the functions that need no parentheses (current_date)."""
+def resolve(b: Binder, parts: tuple[str, ...], site: Site, span: Span | None, node: Any = None) -> Expr:
+    """A name: lambda variable, preferred names, FROM's columns, lateral aliases, the queries around, then the
+    functions that need no parentheses (current_date), at last the session's variables."""
     variable = site.lambdas.get(parts[0].lower())
     if variable is not None:
         value: Expr = variable
@@ -214,6 +223,14 @@ def resolve(b: Binder, parts: tuple[str, ...], site: Site, span: Span | None) ->
         found = bind_call.session_value(b, parts[0].lower())
         if found is not None:
             return found
+    known = b.ctx.resolve_variable(parts)
+    if known is not None:
+        if node is not None:
+            node.meta["variable"] = ".".join([known.shown, *parts[known.parts :]])
+        value = known.value
+        for name in parts[known.parts :]:
+            value = get_field(value, name, span)
+        return value
     raise site.scope.unresolved(parts, span)
 
 

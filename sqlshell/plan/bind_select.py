@@ -132,7 +132,7 @@ class _Select:
         self.items += [Item(c.name, c, node, True) for c in columns]
 
     def _automatic_name(self, node: Any, bound: Expr) -> str:
-        if isinstance(bound, ScalarSubquery):
+        if isinstance(bound, ScalarSubquery) and not isinstance(node, exp.Anonymous | exp.Dot):
             return f"scalarsubquery({', '.join(c.name for c in bound.plan.free_columns)})"
         if any(bind_call.is_star(n) for n in node.find_all(exp.Star, exp.Column)):
             node = bind_call.with_stars_expanded(node, self.site)

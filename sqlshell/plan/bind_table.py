@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, Error, NotSupportedError
 from sqlshell.expr.expr import Column, Expr, Literal, SubqueryExpr, long
-from sqlshell.plan import bind_call, bind_from
+from sqlshell.plan import bind_call, bind_from, bind_function
 from sqlshell.plan.bind_site import Cte, Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call, make_generator
@@ -287,6 +287,9 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
         from sqlshell.functions import registry
 
         known = registry.lookup(name) is not None
+        written = None if known else b.ctx.resolve_function((call.name,))
+        if written is not None:
+            return bind_from.relation(bind_function.table(b, written, call, site), alias, (name,))
         raise AnalysisError(
             f"{name}() {'gives a value, no rows' if known else 'is not known'}: it cannot stand in FROM",
             condition="UNRESOLVABLE_TABLE_VALUED_FUNCTION",

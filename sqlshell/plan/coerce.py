@@ -146,11 +146,7 @@ def store_assign(expr: Expr, target: SqlType, *, column: str = "", span: Span | 
 
 def literal_decimal(expr: Expr) -> Decimal | None:
     """The decimal of exactly as many digits as an integer literal has (not for tinyint, as in Spark)."""
-    if (
-        isinstance(expr, Literal)
-        and isinstance(expr.type, (SmallInt, Int, BigInt))
-        and expr.value is not None
-    ):
+    if type(expr) is Literal and isinstance(expr.type, (SmallInt, Int, BigInt)) and expr.value is not None:
         return Decimal(len(str(abs(expr.value))), 0)
     return None
 

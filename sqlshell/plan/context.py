@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlshell.expr.expr import Expr, Literal
     from sqlshell.plan.logical import Plan
     from sqlshell.storage.source import MemorySource, Source
-    from sqlshell.types import Struct
+    from sqlshell.types import SqlType, Struct
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,32 @@ class LiteralRows:
     rows: tuple[tuple[Any, ...], ...]
 
 
+@dataclass(frozen=True)
+class SqlFunction:
+    """A function written in SQL, as stored: its body is bound anew, in place, at every call.
+
+    `parameters` are (name, type, default's text or None). A scalar function's `body` is an expression, that of a
+    `table` function a query, whose columns take the names and types of `columns` when there are some.
+    """
+
+    key: str
+    parameters: tuple[tuple[str, SqlType, str | None], ...]
+    body: str
+    returns: SqlType | None = None
+    table: bool = False
+    columns: tuple[tuple[str, SqlType], ...] = ()
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundVariable:
+    """A variable by its value now; `shown` is how automatic names show it, `parts` how many of the name it took."""
+
+    value: Literal
+    shown: str
+    parts: int
+
+
 class SettingsView(Protocol):
     """The part of `config.Settings` the binder reads."""
 
@@ -88,6 +114,14 @@ class BindContext(Protocol):
 
     def for_view(self, view: ViewDefinition, version: TableVersion | None, span: Span | None) -> Self:
         """The surroundings in which a view's text is bound, its tables read as of `version`."""
+        ...
+
+    def resolve_variable(self, name: tuple[str, ...]) -> FoundVariable | None:
+        """The variable that the first parts of `name` mean; what follows are fields."""
+        ...
+
+    def resolve_function(self, name: tuple[str, ...]) -> SqlFunction | None:
+        """The SQL function called `name`."""
         ...
 
     def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:

@@ -203,6 +203,8 @@ class _Namer:
         return self.shown is None or self.shown(node) is None
 
     def column(self, node: Any) -> str:
+        if "variable" in node.meta:
+            return str(node.meta["variable"])
         if self.is_bare_call(node):
             return f"{node.name.lower()}()"
         text = self.shown(node) if self.shown is not None else None
@@ -307,6 +309,8 @@ class _Namer:
         return f"{self.name(node.this)}[{self.names(node.expressions)}]"
 
     def on_dot(self, node: Any) -> str:
+        if "variable" in node.meta:
+            return str(node.meta["variable"])
         if isinstance(node.expression, exp.Anonymous):
             return self.name(node.expression)
         return f"{self.name(node.this)}.{node.expression.name}"
@@ -403,6 +407,9 @@ class _Namer:
 
     def on_anonymous(self, node: Any) -> str:
         called = str(node.this).lower()
+        routine = node.meta.get("routine")
+        if routine is not None:  # a SQL function: (its name, its arguments in order, defaults filled in)
+            return f"{routine[0]}({', '.join(a if isinstance(a, str) else self.name(a) for a in routine[1])})"
         special = SPECIAL_CALLS.get(called)
         if special is not None:
             text = special(self, called, node.expressions)

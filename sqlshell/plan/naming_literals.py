@@ -7,10 +7,13 @@ import struct
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING, Any
 
+from sqlshell import types as t
 from sqlshell.types import DayTimeInterval, YearMonthInterval
 
 if TYPE_CHECKING:
     from datetime import date, datetime
+
+    from sqlshell.expr.expr import Literal
 
 _SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 
@@ -84,3 +87,69 @@ def _day_time(micros: int, t: DayTimeInterval) -> str:
     if t.end == "second" and rest:
         out += "." + f"{rest:06d}".rstrip("0")
     return out
+
+
+def sql_text(literal: Literal, zone: str = "UTC") -> str:
+    """A literal as Spark SQL that reads back as the same value of the same type."""
+    return _value_text(literal.value, literal.type, zone)
+
+
+_SUFFIX = {"tinyint": "Y", "smallint": "S", "int": "", "bigint": "L"}
+_ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'"})
+
+
+def _value_text(value: Any, s: t.SqlType, zone: str) -> str:
+    if value is None:
+        return "NULL" if isinstance(s, t.Void) else f"CAST(NULL AS {str(s).upper()})"
+    match s:
+        case t.Boolean():
+            return "true" if value else "false"
+        case t.Integral():
+            return f"{value}{_SUFFIX[str(s)]}"
+        case t.Float():
+            return (
+                f"CAST('{java_float(value)}' AS FLOAT)"
+                if not math.isfinite(value)
+                else f"{java_float(value)}F"
+            )
+        case t.Double():
+            return (
+                f"CAST('{java_double(value)}' AS DOUBLE)"
+                if not math.isfinite(value)
+                else f"{java_double(value)}D"
+            )
+        case t.Decimal():
+            return f"CAST({value:f}BD AS {str(s).upper()})"
+        case t.Binary():
+            return f"X'{value.hex().upper()}'"
+        case t.Date():
+            return date_text(value)
+        case t.Timestamp():
+            return timestamp_text("TIMESTAMP", _local(value, zone))
+        case t.TimestampNtz():
+            return timestamp_text("TIMESTAMP_NTZ", value)
+        case t.DayTimeInterval() | t.YearMonthInterval():
+            return interval(value, s)
+        case t.Array():
+            return f"ARRAY({', '.join(_value_text(v, s.element, zone) for v in value)})"
+        case t.Map():
+            entries = [
+                x for k, v in value for x in (_value_text(k, s.key, zone), _value_text(v, s.value, zone))
+            ]
+            return f"MAP({', '.join(entries)})"
+        case t.Struct():
+            cells = zip(s.fields, value, strict=True)
+            parts = [
+                x
+                for f, v in cells
+                for x in (_value_text(f.name, t.STRING, zone), _value_text(v, f.type, zone))
+            ]
+            return f"NAMED_STRUCT({', '.join(parts)})"
+    return "'" + str(value).translate(_ESCAPES) + "'"
+
+
+def _local(value: datetime, zone: str) -> datetime:
+    from datetime import UTC
+    from zoneinfo import ZoneInfo
+
+    return value.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)

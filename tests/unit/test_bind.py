@@ -69,6 +69,12 @@ class Context:
     def for_view(self, view: Any, version: Any, span: Any) -> Any:
         return self
 
+    def resolve_variable(self, name: Any) -> Any:
+        return None
+
+    def resolve_function(self, name: Any) -> Any:
+        return None
+
     def resolve_relation(
         self, name: tuple[str, ...], span: Any, version: TableVersion | None
     ) -> Source | ViewDefinition:
@@ -169,7 +175,7 @@ def test_each_use_of_a_cte_has_ids_of_its_own() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "select * from t pivot (sum(a) for b in ('x', 'y'))",
+        "select * from t, u pivot (sum(a) for e in ('x', 'y'))",
         "select * from t match_recognize (pattern (a))",
         "select * from t for update",
         "select a from t group by cube(a) with totals",

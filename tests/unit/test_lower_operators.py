@@ -65,6 +65,12 @@ class _Context:
     def for_view(self, view: Any, version: Any, span: Any) -> Any:
         return self
 
+    def resolve_variable(self, name: Any) -> Any:
+        return None
+
+    def resolve_function(self, name: Any) -> Any:
+        return None
+
     def resolve_relation(self, *_: Any) -> Any:
         raise AssertionError("no relations here")
 

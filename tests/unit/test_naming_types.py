@@ -56,6 +56,12 @@ class Context:
     def for_view(self, view: Any, version: Any, span: Any) -> Any:
         return self
 
+    def resolve_variable(self, name: Any) -> Any:
+        return None
+
+    def resolve_function(self, name: Any) -> Any:
+        return None
+
     def resolve_relation(self, name: Any, span: Any, version: Any) -> Any:
         raise NotImplementedError
 

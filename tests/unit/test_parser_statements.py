@@ -138,7 +138,6 @@ def test_statements_around_queries() -> None:
         ("optimize t", "OPTIMIZE"),
         ("describe history t", "DESCRIBE HISTORY"),
         ("show partitions t", "SHOW PARTITIONS"),
-        ("set variable x = 1", "SET VARIABLE"),
         ("use catalog x", "USE CATALOG"),
         ("begin select 1; end", "BEGIN"),
     ],

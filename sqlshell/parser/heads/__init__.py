@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlshell.parser.statement import Statement
 
 _NOT_RUN = words("""
-    ADD ALTER ANALYZE BEGIN CALL CLONE COMMIT CONVERT COPY DECLARE DELETE DFS EXECUTE EXPORT
+    ADD ALTER ANALYZE BEGIN CALL CLONE COMMIT CONVERT COPY DELETE DFS EXPORT
     FSCK GRANT IMPORT INSERT LIST LOAD LOCK MAP MERGE MSCK OPTIMIZE REDUCE REFRESH REORG REPAIR REPLACE
     RESTORE REVOKE ROLLBACK START UNLOCK UPDATE VACUUM
 """)
@@ -53,6 +53,11 @@ _HEADS = {
     "UNDROP": "tables.undrop",
     "TRUNCATE": "tables.truncate",
     "COMMENT": "tables.comment",
+    "CREATE FUNCTION": "functions.create",
+    "DECLARE": "variables.declare",
+    "DROP FUNCTION": "functions.drop",
+    "DROP VARIABLE": "variables.drop",
+    "EXECUTE": "variables.execute",
     "SHOW": "show.show",
     "DESCRIBE": "show.describe",
     "DESC": "show.describe",

@@ -30,11 +30,12 @@ def set_variable(c: Cursor) -> Statement:
         return SetVariable(c.text, "spark.sql.session.timeZone", zone)
     if c.take("TIME", "TRAVEL"):
         return _time_travel(c)
-    if (
-        word in ("VAR", "VARIABLE", "CATALOG", "ROLE", "TIME", "SESSION")
-        and c.followed()
-        and c.peek(1) != "="
-    ):
+    if word in ("VAR", "VARIABLE") and c.followed() and c.peek(1) != "=":
+        from sqlshell.parser.heads.variables import set_variables
+
+        c.at += 1
+        return set_variables(c)
+    if word in ("CATALOG", "ROLE", "TIME", "SESSION") and c.followed() and c.peek(1) != "=":
         raise c.unsupported(f"the statement SET {word}")
     raw = c.text[c.tokens[0].end + 1 : c.tokens[-1].end + 1].strip()
     if raw.upper() == "-V":
