@@ -180,13 +180,13 @@ class StatementContext:
         return snapshot
 
     def resolve_variable(self, name: tuple[str, ...]) -> FoundVariable | None:
-        """A variable of the running script or of the session."""
-        return self._session.variable(name)
+        """A variable of the running script or of the session; what the warehouse stores sees none."""
+        return self._session.variable(name) if self._temporary else None
 
     def resolve_function(self, name: tuple[str, ...]) -> SqlFunction | None:
         """A temporary SQL function."""
         parts = tuple(p.lower() for p in name)
-        if parts[:-1] not in ((), ("session",), ("system", "session")):
+        if not self._temporary or parts[:-1] not in ((), ("session",), ("system", "session")):
             return None
         return self._session.functions.get(parts[-1])
 
