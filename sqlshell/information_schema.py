@@ -76,8 +76,8 @@ def rows_of(session: Session, name: tuple[str, ...], span: Span | None) -> Liter
 
 
 def _objects(session: Session) -> Iterator[CatalogObject]:
-    for schema in session.catalog.schemas(session.catalog_time):
-        yield from session.catalog.list_objects(RELATION, schema, session.catalog_time)
+    for schema in session.catalog.schemas():
+        yield from session.catalog.list_objects(RELATION, schema)
 
 
 def _time(found: CatalogObject | None) -> datetime | None:
@@ -87,7 +87,7 @@ def _time(found: CatalogObject | None) -> datetime | None:
 
 
 def _schemata(session: Session) -> Iterator[Row]:
-    for name in session.catalog.schemas(session.catalog_time):
+    for name in session.catalog.schemas():
         found = session.catalog.get(SCHEMA, (name, ""))
         yield CATALOG_NAME, name, found.payload.get("comment") if found else None, _time(found)
     yield CATALOG_NAME, INFORMATION_SCHEMA, "What the warehouse holds", None

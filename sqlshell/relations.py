@@ -80,7 +80,7 @@ def find(session: Session, name: Name, span: Span | None = None) -> CatalogObjec
     """The table or persistent view of that name, as the session sees it."""
     if len(name) == 3 and name[0].lower() not in CATALOGS:
         return None
-    return session.catalog.get(RELATION, qualify(name, session.current_schema, span), session.catalog_time)
+    return session.catalog.get(RELATION, qualify(name, session.current_schema, span))
 
 
 def require(session: Session, name: Name, span: Span | None) -> CatalogObject:
@@ -95,7 +95,7 @@ def not_found(session: Session, name: Name, span: Span | None) -> AnalysisError:
     """The error for a name that is no table or view, with near names."""
     written = ".".join(name)
     schema, own = qualify(name[-2:], session.current_schema)
-    here = [o.name for o in session.catalog.list_objects(RELATION, schema, session.catalog_time)]
+    here = [o.name for o in session.catalog.list_objects(RELATION, schema)]
     hint = did_you_mean(own, here if len(name) > 1 else [*here, *session.views])
     if hint is None and len(name) > 1 and not session.catalog.has_schema(schema):
         hint = f"there is no schema `{schema}`"
@@ -110,8 +110,7 @@ def not_found(session: Session, name: Name, span: Span | None) -> AnalysisError:
 
 def _elsewhere(session: Session, own: str) -> str | None:
     catalog = session.catalog
-    at = session.catalog_time
-    homes = [s for s in catalog.schemas(at) if catalog.get(RELATION, (s, own), at) is not None]
+    homes = [s for s in catalog.schemas() if catalog.get(RELATION, (s, own)) is not None]
     return "did you mean " + " or ".join(f"`{s}.{own}`" for s in homes[:3]) + "?" if homes else None
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +30,7 @@ from sqlshell.types import Field, Struct, quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from sqlshell.commands.variables import Frame
     from sqlshell.exec.engine import Engine
@@ -185,17 +185,6 @@ class Session:
         from sqlshell.storage.catalog import Catalog
 
         return Catalog(self.warehouse)
-
-    @property
-    def catalog_time(self) -> int | None:
-        """The instant (ms) at which the catalog is looked at, under SET TIME TRAVEL."""
-        if self.time_travel is None:
-            return None
-        from sqlshell.storage.delta.time_travel import to_ms
-
-        moment = self.time_travel.value
-        assert isinstance(moment, datetime)
-        return to_ms(moment)
 
     @cached_property
     def models(self) -> Models:

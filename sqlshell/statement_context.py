@@ -112,7 +112,7 @@ class StatementContext:
         found = None
         if len(name) < 3 or name[0].lower() in relations.CATALOGS:
             qualified = relations.qualify(name, self.current_schema, span)
-            found = session.catalog.get(RELATION, qualified, session.catalog_time)
+            found = session.catalog.get(RELATION, qualified)
         if found is None:
             raise relations.not_found(session, name, span)
         payload = found.payload

@@ -55,7 +55,7 @@ _HANDLERS = {
 
 _READS = frozenset({
     "SetVariable", "Reset", "UseSchema", "Show", "Describe", "Explain", "CacheTable", "UncacheTable", "ClearCache",
-    "SetTimeTravel",
+    "SetTimeTravel", "ShowModels", "DescribeModel",
 })  # fmt: skip
 """Statements that a session under SET TIME TRAVEL may run."""
 

@@ -144,8 +144,10 @@ def comment_on(session: Session, s: st.CommentOn) -> Result:
 def set_time_travel(session: Session, s: st.SetTimeTravel) -> Result:
     """SET TIME TRAVEL {TO instant | OFF}: the whole session reads as of then, and writes nothing."""
     if s.moment is None:
-        session.time_travel = None
+        session.time_travel = session.catalog.at_ms = None
         return command("OK")
+    from sqlshell.storage.delta.time_travel import to_ms
+
     moment = session.bind_instant(s.moment)
     if moment > datetime.now(UTC).replace(tzinfo=None):
         raise AnalysisError(
@@ -154,4 +156,5 @@ def set_time_travel(session: Session, s: st.SetTimeTravel) -> Result:
             hint="SET TIME TRAVEL OFF is the present",
         )
     session.time_travel = TableVersion("timestamp", moment)
+    session.catalog.at_ms = to_ms(moment)
     return command("OK")

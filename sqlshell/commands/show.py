@@ -25,7 +25,7 @@ def show(session: Session, s: st.Show) -> Result:
         case "tables" | "views":
             return _relations(session, s)
         case "databases":
-            names = session.catalog.schemas(session.catalog_time)
+            names = session.catalog.schemas()
             return Result(strings("namespace"), [(n,) for n in like(names, s.pattern)])
         case "catalogs":
             return Result(strings("catalog"), [(n,) for n in like([CATALOG_NAME], s.pattern)])
@@ -62,7 +62,7 @@ def _relations(session: Session, s: st.Show) -> Result:
         names = list(SCHEMAS)
     else:
         kind = RELATION if s.kind == "tables" else "view"
-        names = [o.name for o in session.catalog.list_objects(kind, schema, session.catalog_time)]
+        names = [o.name for o in session.catalog.list_objects(kind, schema)]
     rows: list[tuple[Any, ...]] = [(schema, n, False) for n in like(names, s.pattern)]
     rows += [("", n, True) for n in like(session.views, s.pattern)]
     second = "tableName" if s.kind == "tables" else "viewName"

@@ -78,6 +78,8 @@ class Catalog:
 
     def __init__(self, warehouse: str | None = None) -> None:
         self.warehouse = resolve(warehouse or default_warehouse())
+        self.at_ms: int | None = None
+        """The instant at which everything is looked up (SET TIME TRAVEL); None is the present."""
 
     # -- objects
 
@@ -89,6 +91,7 @@ class Catalog:
 
     def head(self, kind: str, name: QualifiedName, as_of_ms: int | None = None) -> CatalogObject | None:
         """As `get`, but a dropped object is told by its tombstone. Its `version` is what `put` expects."""
+        as_of_ms = self.at_ms if as_of_ms is None else as_of_ms
         directory = self.directory(kind, name)
         for number in reversed(_numbers(directory)):
             found = self._read(directory, name, number)
@@ -167,6 +170,7 @@ class Catalog:
         lowered = schema.lower()
         if lowered == DEFAULT_SCHEMA:
             return True
+        as_of_ms = self.at_ms if as_of_ms is None else as_of_ms
         head = self.head(SCHEMA, (lowered, ""), as_of_ms)
         if head is not None:
             return head.kind != TOMBSTONE
