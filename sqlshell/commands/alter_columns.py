@@ -7,6 +7,7 @@ rewritten, and readers need the feature from then on.
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.commands.expressions import bind_over
@@ -24,21 +25,17 @@ from sqlshell.expr.expr import Column
 from sqlshell.parser import statement_table as st
 from sqlshell.records import replace
 from sqlshell.storage.delta.properties import CONSTRAINT, MAX_COLUMN_ID
-from sqlshell.storage.delta.schema import TableField, TableSchema, new_field, type_to_json, with_column_ids
-from sqlshell.types import (
-    BIGINT,
-    DATE,
-    DOUBLE,
-    FLOAT,
-    INT,
-    SMALLINT,
-    TIMESTAMP_NTZ,
-    TINYINT,
-    Decimal,
-    Integral,
-    SqlType,
-    integral_digits,
+from sqlshell.storage.delta.schema import (
+    CHAR_TYPE,
+    TableSchema,
+    parse_schema,
+    type_from_json,
+    type_to_json,
+    with_column_ids,
 )
+from sqlshell.storage.delta.widening import widens
+from sqlshell.types import SqlType, String
+from sqlshell.types_ddl import parse_type
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -46,14 +43,7 @@ if TYPE_CHECKING:
     from sqlshell.session import Session
     from sqlshell.storage.delta.actions import Metadata
 
-_WIDER: dict[SqlType, tuple[SqlType, ...]] = {
-    TINYINT: (SMALLINT, INT, BIGINT, DOUBLE),
-    SMALLINT: (INT, BIGINT, DOUBLE),
-    INT: (BIGINT, DOUBLE),
-    FLOAT: (DOUBLE,),
-    DATE: (TIMESTAMP_NTZ,),
-}
-"""Type changes that Delta's typeWidening feature allows, besides those to and among decimals."""
+_PARTS = {"element": "elementType", "key": "keyType", "value": "valueType"}
 
 
 def alter(session: Session, target: Target, action: st.AlterAction) -> None:
@@ -85,54 +75,90 @@ def _save(
     save(target, changed, operation, parameters, features)
 
 
-def _position(target: Target, path: tuple[str, ...], span: Span | None) -> int:
-    """The index of a top-level column. Raises DELTA_COLUMN_NOT_FOUND_IN_SCHEMA."""
-    fields = target.snapshot.schema.fields
-    if len(path) > 1:
-        raise NotSupportedError(
-            f"changing the nested field `{'.'.join(path)}` is not supported yet: only whole columns",
+Fields = list[dict[str, Any]]
+"""A struct's fields as JSON: what a change edits before it becomes a schema again."""
+
+
+def _fields(schema: TableSchema) -> Fields:
+    return deepcopy([f.to_json() for f in schema.fields])
+
+
+def _schema(fields: Fields) -> TableSchema:
+    return parse_schema(json.dumps({"type": "struct", "fields": fields}))
+
+
+def _inside(target: Target, fields: Fields, path: tuple[str, ...], span: Span | None) -> Fields:
+    """The fields of the struct at a path (`element`, `key` and `value` step into arrays and maps)."""
+    for n, part in enumerate(path):
+        found: Any = fields[_index(target, fields, part, path[: n + 1], span)] if fields else None
+        if found is None:
+            break
+        inner = found["type"]
+        fields = inner["fields"] if isinstance(inner, dict) and inner["type"] == "struct" else []
+        if not fields and isinstance(inner, dict):
+            fields = [{"name": k, "type": inner[v]} for k, v in _PARTS.items() if v in inner]
+    if not fields:
+        raise AnalysisError(
+            f"`{'.'.join(path)}` of `{target.name}` is no struct",
+            condition="INVALID_FIELD_NAME",
             span=span,
         )
+    return fields
+
+
+def _index(target: Target, fields: Fields, name: str, path: tuple[str, ...], span: Span | None) -> int:
+    """Where a field is. Raises DELTA_COLUMN_NOT_FOUND_IN_SCHEMA."""
     for i, f in enumerate(fields):
-        if f.name.lower() == path[0].lower():
+        if f["name"].lower() == name.lower():
             return i
+    names = [f["name"] for f in fields]
     raise AnalysisError(
-        f"`{target.name}` has no column `{path[0]}`",
+        f"`{target.name}` has no column `{'.'.join(path)}`",
         condition="DELTA_COLUMN_NOT_FOUND_IN_SCHEMA",
         span=span,
-        hint=did_you_mean(path[0], [f.name for f in fields]) or "it has " + ", ".join(f.name for f in fields),
+        hint=did_you_mean(name, names) or "there are " + ", ".join(names),
     )
+
+
+def _find(target: Target, fields: Fields, path: tuple[str, ...], span: Span | None) -> tuple[Fields, int]:
+    """The struct that holds a field, and the field's place in it."""
+    holder = _inside(target, fields, path[:-1], span) if len(path) > 1 else fields
+    at = _index(target, holder, path[-1], path, span)
+    if "metadata" not in holder[at]:
+        raise NotSupportedError(
+            f"`{'.'.join(path)}` is the part of an array or a map, not a field", span=span
+        )
+    return holder, at
 
 
 def _add(session: Session, target: Target, action: st.AddColumns) -> None:
     snapshot = target.snapshot
-    fields = list(snapshot.schema.fields)
+    fields = _fields(snapshot.schema)
     mapped = snapshot.mapping_mode != "none"
     metadata = snapshot.metadata
     shown = []
     for added in action.columns:
         c = added.column
-        if len(added.path) > 1:
-            raise NotSupportedError(
-                "adding nested fields is not supported yet: only whole columns", span=c.span
-            )
-        if any(f.name.lower() == c.name.lower() for f in fields):
-            raise AnalysisError(
-                f"`{target.name}` has a column `{c.name}` already",
-                condition="FIELD_ALREADY_EXISTS",
-                span=c.span,
-            )
+        holder = _inside(target, fields, added.path[:-1], c.span) if len(added.path) > 1 else fields
+        _check_new(target, holder, c.name, c.span)
         _check_addable(c)
         check_names((c,), mapped=mapped)
-        field = table_field(session, c, (c,))
-        fields.insert(_place(fields, added.position, len(fields), c.span), field)
-        shown.append({"column": field.to_json(), **({"position": added.position} if added.position else {})})
-    schema = TableSchema(tuple(fields))
+        field = table_field(session, c, (c,)).to_json()
+        holder.insert(_place(holder, added.position, len(holder), c.span), field)
+        shown.append({"column": field, **({"position": added.position} if added.position else {})})
+    schema = _schema(fields)
     if mapped:
         schema, last = with_column_ids(schema, int(snapshot.setting(MAX_COLUMN_ID) or 0), keep_names=False)
         metadata = replace(metadata, configuration={**metadata.configuration, MAX_COLUMN_ID: str(last)})
     parameters = {"columns": json.dumps(shown, separators=(",", ":"))}
     _save(target, schema, "ADD COLUMNS", parameters, schema_features(schema), metadata)
+
+
+def _check_new(target: Target, holder: Fields, name: str, span: Span | None) -> None:
+    if any(f["name"].lower() == name.lower() for f in holder):
+        raise AnalysisError(
+            f"`{target.name}` has a column `{name}` already", condition="FIELD_ALREADY_EXISTS", span=span
+        )
 
 
 def _check_addable(c: st.ColumnDef) -> None:
@@ -150,24 +176,23 @@ def _check_addable(c: st.ColumnDef) -> None:
         raise NotSupportedError(f"ADD COLUMN `{c.name}` cannot be {what}", span=c.span)
 
 
-def _place(fields: list[TableField], position: str | None, default: int, span: Span | None) -> int:
+def _place(fields: Fields, position: str | None, default: int, span: Span | None) -> int:
     if position is None:
         return default
     if position == "FIRST":
         return 0
     for i, f in enumerate(fields):
-        if f.name.lower() == position.lower():
+        if f["name"].lower() == position.lower():
             return i + 1
     raise AnalysisError(
         f"there is no column `{position}`", condition="DELTA_COLUMN_NOT_FOUND_IN_SCHEMA", span=span,
-        hint=did_you_mean(position, [f.name for f in fields]),
+        hint=did_you_mean(position, [f["name"] for f in fields]),
     )  # fmt: skip
 
 
 def _mapped(target: Target) -> tuple[Metadata, TableSchema, set[str]]:
     """Metadata and schema under column mapping, switched on when the table has none."""
     from sqlshell.commands.alter_table import mapped
-    from sqlshell.storage.delta.schema import parse_schema
 
     snapshot = target.snapshot
     if snapshot.mapping_mode != "none":
@@ -177,53 +202,58 @@ def _mapped(target: Target) -> tuple[Metadata, TableSchema, set[str]]:
 
 
 def _rename(session: Session, target: Target, action: st.RenameColumn) -> None:
-    at = _position(target, action.path, action.span)
-    field = target.snapshot.schema.fields[at]
-    others = [f.name.lower() for f in target.snapshot.schema.fields if f is not field]
-    if action.to.lower() in others:
-        raise AnalysisError(
-            f"`{target.name}` has a column `{action.to}` already",
-            condition="FIELD_ALREADY_EXISTS",
-            span=action.span,
-        )
-    _check_unused(session, target, field.name, "renamed", action.span)
     metadata, schema, features = _mapped(target)
-    fields = list(schema.fields)
-    fields[at] = replace(fields[at], name=action.to)
-    partitions = tuple(action.to if p == field.name else p for p in metadata.partition_columns)
-    metadata = replace(metadata, partition_columns=partitions)
-    parameters = {"oldColumnPath": field.name, "newColumnPath": action.to}
-    _save(target, TableSchema(tuple(fields)), "RENAME COLUMN", parameters, features, metadata)
+    fields = _fields(schema)
+    holder, at = _find(target, fields, action.path, action.span)
+    old = holder[at]["name"]
+    if action.to.lower() != old.lower():
+        _check_new(target, holder, action.to, action.span)
+    _check_unused(session, target, action.path[0], "renamed", action.span)
+    holder[at]["name"] = action.to
+    if len(action.path) == 1:
+        partitions = tuple(action.to if p == old else p for p in metadata.partition_columns)
+        metadata = replace(metadata, partition_columns=partitions)
+    parameters = {
+        "oldColumnPath": ".".join((*action.path[:-1], old)),
+        "newColumnPath": ".".join((*action.path[:-1], action.to)),
+    }
+    _save(target, _schema(fields), "RENAME COLUMN", parameters, features, metadata)
 
 
 def _drop(session: Session, target: Target, action: st.DropColumns) -> None:
-    found: list[int] = []
+    metadata, schema, features = _mapped(target)
+    fields = _fields(schema)
+    dropped: list[str] = []
     for path in action.paths:
         try:
-            found.append(_position(target, path, action.span))
+            holder, at = _find(target, fields, path, action.span)
         except AnalysisError:
-            if not action.if_exists:
-                raise
-    if not found:
-        return
-    names = [target.snapshot.schema.fields[i].name for i in found]
-    if len(names) >= len(target.snapshot.schema.fields):
-        raise AnalysisError(
-            "the last column of a table cannot be dropped", condition="DELTA_DROP_COLUMN_ON_SINGLE_FIELD_SCHEMA",
-            span=action.span,
-        )  # fmt: skip
-    for name in names:
-        if name in target.snapshot.partition_columns:
+            if action.if_exists:
+                continue
+            raise
+        if len(holder) == 1:
             raise AnalysisError(
-                f"`{target.name}` is partitioned by `{name}`: it cannot be dropped",
-                condition="DELTA_UNSUPPORTED_DROP_PARTITION_COLUMN",
+                f"the last column of a {'struct' if len(path) > 1 else 'table'} cannot be dropped",
+                condition="DELTA_DROP_COLUMN_ON_SINGLE_FIELD_SCHEMA",
                 span=action.span,
             )
-        _check_unused(session, target, name, "dropped", action.span)
-        _check_unclustered(target, name, action.span)
-    metadata, schema, features = _mapped(target)
-    left = tuple(f for i, f in enumerate(schema.fields) if i not in found)
-    _save(target, TableSchema(left), "DROP COLUMNS", {"columns": json.dumps(names)}, features, metadata)
+        _check_droppable(session, target, path, holder[at]["name"], action.span)
+        dropped.append(".".join((*path[:-1], holder.pop(at)["name"])))
+    if dropped:
+        _save(target, _schema(fields), "DROP COLUMNS", {"columns": json.dumps(dropped)}, features, metadata)
+
+
+def _check_droppable(
+    session: Session, target: Target, path: tuple[str, ...], name: str, span: Span | None
+) -> None:
+    if len(path) == 1 and name in target.snapshot.partition_columns:
+        raise AnalysisError(
+            f"`{target.name}` is partitioned by `{name}`: it cannot be dropped",
+            condition="DELTA_UNSUPPORTED_DROP_PARTITION_COLUMN",
+            span=span,
+        )
+    _check_unused(session, target, path[0], "dropped", span)
+    _check_unclustered(target, path[0], span)
 
 
 def _check_unclustered(target: Target, name: str, span: Span | None) -> None:
@@ -265,118 +295,104 @@ def _check_unused(session: Session, target: Target, name: str, verb: str, span: 
 
 
 def _alter(session: Session, target: Target, action: st.AlterColumn) -> None:
-    at = _position(target, action.path, action.span)
     schema = target.snapshot.schema
-    field = schema.fields[at]
+    fields = _fields(schema)
+    holder, at = _find(target, fields, action.path, action.span)
+    field = holder[at]
     features: set[str] = set()
+    parameters = {}
     match action.what:
         case "comment":
-            changed = _with_metadata(field, "comment", action.value)
+            _set_metadata(field, "comment", action.value)
         case "default":
-            text = None if action.value is None else str(action.value)
-            if text is not None:
-                if GENERATION in field.metadata or "delta.identity.start" in field.metadata:
-                    raise AnalysisError(
-                        f"`{field.name}` is a generated column: it takes no default",
-                        condition="GENERATED_COLUMN_WITH_DEFAULT_VALUE",
-                        span=action.span,
-                    )
-                check_default(session, text, field.name, field.type, action.span)
+            if action.value is not None:
+                _check_default(session, action, schema)
                 features.add("allowColumnDefaults")
-            changed = _with_metadata(field, DEFAULT, text)
+            _set_metadata(field, DEFAULT, action.value)
         case "nullable":
-            changed = replace(field, nullable=bool(action.value))
+            field["nullable"] = bool(action.value)
             if not action.value:
-                _check_no_nulls(session, target, field, action.span)
+                _check_no_nulls(session, target, action)
                 features.add("invariants")
         case "type":
             assert isinstance(action.value, SqlType)
-            changed = _widened(session, target, field, action.value, action.span)
-            if changed is not field and changed.json_type != field.json_type:
+            if _widen(session, target, action, field, action.value):
                 features.add("typeWidening")
         case _:
-            _reorder(target, at, str(action.value), action.span)
-            return
-    if changed == field:
-        return
-    fields = (*schema.fields[:at], changed, *schema.fields[at + 1 :])
-    shown = json.dumps(changed.to_json(), separators=(",", ":"))
-    _save(target, TableSchema(fields), "CHANGE COLUMN", {"column": shown}, features)
+            moved = holder.pop(at)
+            parameters["position"] = str(action.value)
+            holder.insert(_place(holder, str(action.value), at, action.span), moved)
+    changed = _schema(fields)
+    if changed != schema:
+        parameters["column"] = json.dumps(field, separators=(",", ":"))
+        _save(target, changed, "CHANGE COLUMN", parameters, features)
 
 
-def _with_metadata(field: TableField, key: str, value: object) -> TableField:
-    metadata = {k: v for k, v in field.metadata.items() if k != key}
-    return replace(field, metadata=metadata if value is None else {**metadata, key: value})
+def _set_metadata(field: dict[str, Any], key: str, value: object) -> None:
+    field["metadata"] = {k: v for k, v in field["metadata"].items() if k != key}
+    if value is not None:
+        field["metadata"][key] = value
 
 
-def _check_no_nulls(session: Session, target: Target, field: TableField, span: Span | None) -> None:
+def _check_default(session: Session, action: st.AlterColumn, schema: TableSchema) -> None:
+    field = schema.field(action.path[0])
+    if field is None or len(action.path) > 1:
+        raise NotSupportedError("only whole columns have defaults", span=action.span)
+    if GENERATION in field.metadata or "delta.identity.start" in field.metadata:
+        raise AnalysisError(
+            f"`{field.name}` is a generated column: it takes no default",
+            condition="GENERATED_COLUMN_WITH_DEFAULT_VALUE",
+            span=action.span,
+        )
+    check_default(session, str(action.value), field.name, field.type, action.span)
+
+
+def _check_no_nulls(session: Session, target: Target, action: st.AlterColumn) -> None:
     from sqlshell.commands.alter_table import count_where
     from sqlshell.types import quote_name
 
-    nulls = count_where(session, target, f"{quote_name(field.name)} IS NULL")
+    if len(action.path) > 1:
+        raise NotSupportedError("SET NOT NULL is for whole columns", span=action.span)
+    name = quote_name(action.path[0])
+    nulls = count_where(session, target, f"{name} IS NULL")
     if nulls:
         raise AnalysisError(
-            f"`{field.name}` is NULL in {nulls} row{'s' if nulls > 1 else ''} of `{target.name}`",
+            f"`{action.path[0]}` is NULL in {nulls} row{'s' if nulls > 1 else ''} of `{target.name}`",
             condition="DELTA_NEW_NOT_NULL_VIOLATION",
-            span=span,
-            hint=f"SELECT * FROM {target.name} WHERE {quote_name(field.name)} IS NULL shows them",
+            span=action.span,
+            hint=f"SELECT * FROM {target.name} WHERE {name} IS NULL shows them",
         )
 
 
-def _reorder(target: Target, at: int, position: str, span: Span | None) -> None:
-    fields = list(target.snapshot.schema.fields)
-    moved = fields.pop(at)
-    fields.insert(_place(fields, position, at, span), moved)
-    shown = json.dumps(moved.to_json(), separators=(",", ":"))
-    _save(target, TableSchema(tuple(fields)), "CHANGE COLUMN", {"column": shown, "position": position})
-
-
-def _widened(
-    session: Session, target: Target, field: TableField, to: SqlType, span: Span | None
-) -> TableField:
-    """The column with a wider type, which readers apply to files written before."""
-    if field.type == to:
-        return field
-    if not widens(field.type, to):
+def _widen(
+    session: Session, target: Target, action: st.AlterColumn, field: dict[str, Any], to: SqlType
+) -> bool:
+    """Give a field a wider type, which readers apply to files written before; False when Delta sees no change."""
+    declared = field["metadata"].get(CHAR_TYPE)
+    before = parse_type(declared) if declared else type_from_json(field["type"])
+    if before == to:
+        return False
+    written = ".".join(action.path)
+    if not widens(before, to):
         raise AnalysisError(
-            f"`{field.name}` cannot change from {field.type} to {to}: only to a type that holds every value it has",
+            f"`{written}` cannot change from {before} to {to}: only to a type that holds every value it has",
             condition="DELTA_UNSUPPORTED_ALTER_TABLE_CHANGE_COL_OP",
-            span=span,
+            span=action.span,
             hint="CREATE OR REPLACE TABLE ... AS SELECT writes it anew under another type",
         )
+    _check_unused(session, target, action.path[0], "changed", action.span)
+    _set_metadata(field, CHAR_TYPE, str(to) if isinstance(to, String) and to.length is not None else None)
+    after = type_to_json(to)
+    if after == field["type"]:  # char and varchar are strings to Delta
+        return False
     if not target.snapshot.is_enabled("delta.enableTypeWidening"):
         raise AnalysisError(
             f"type widening is off for `{target.name}`",
             condition="DELTA_UNSUPPORTED_ALTER_TABLE_CHANGE_COL_OP",
-            span=span,
+            span=action.span,
             hint=f"ALTER TABLE {target.name} SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')",
         )
-    _check_unused(session, target, field.name, "changed", span)
-    made = new_field(field.name, to, nullable=field.nullable)
-    before, after = type_to_json(field.type), type_to_json(to)
-    metadata = {k: v for k, v in field.metadata.items() if not k.startswith("__CHAR")}
-    if before == after:  # char and varchar are strings to Delta
-        return replace(field, metadata={**metadata, **made.metadata})
-    changes = [*metadata.get("delta.typeChanges", ()), {"fromType": before, "toType": after}]
-    return replace(field, json_type=after, metadata={**metadata, "delta.typeChanges": changes})
-
-
-def widens(before: SqlType, after: SqlType) -> bool:
-    """Whether Delta can read values of one type as the other."""
-    from sqlshell.types import String
-
-    if isinstance(before, String) and isinstance(after, String):
-        return after.length is None or (
-            before.length is not None and not after.fixed and after.length >= before.length
-        )
-    if after in _WIDER.get(before, ()):
-        return True
-    if not isinstance(after, Decimal):
-        return False
-    if isinstance(before, Decimal):
-        scale = after.scale - before.scale
-        return scale >= 0 and after.precision - before.precision >= scale
-    if isinstance(before, Integral):
-        digits = 10 if before.bits <= 32 else integral_digits(before)
-        return after.precision - after.scale >= digits
-    return False
+    changes = field["metadata"].get("delta.typeChanges", [])
+    _set_metadata(field, "delta.typeChanges", [*changes, {"fromType": field["type"], "toType": after}])
+    field["type"] = after
+    return True
