@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 from sqlshell.errors import InternalError
 from sqlshell.exec.equi import stable_hash
+from sqlshell.exec.physical import ExchangeRead
 from sqlshell.exec.stage import StageInput
 from sqlshell.expr.expr import AggCall, Column, Expr, WindowCall
 from sqlshell.functions import registry
-from sqlshell.plan.logical import Named, Project, fresh_id, named, passthrough
+from sqlshell.optimizer.properties import is_deterministic
+from sqlshell.plan.logical import Filter, Named, Project, fresh_id, named, passthrough
 from sqlshell.records import dataclass, replace
 
 if TYPE_CHECKING:
@@ -55,6 +57,13 @@ def with_columns(piece: Piece, exprs: tuple[Expr, ...]) -> tuple[Piece, tuple[Co
         items = tuple(passthrough(c) for c in piece.plan.output) + new
         piece = piece.over(Project(piece.plan, items))
     return piece, tuple(a.column if isinstance(a, Named) else a for a in added)
+
+
+def is_row_wise(plan: Plan) -> bool:
+    """Whether a fragment only looks at the rows of one exchange one by one, alike wherever it runs."""
+    while isinstance(plan, (Project, Filter)) and all(is_deterministic(e) for e in plan.exprs):
+        plan = plan.input
+    return isinstance(plan, ExchangeRead)
 
 
 def already(piece: Piece, exprs: tuple[Expr, ...]) -> list[int] | None:

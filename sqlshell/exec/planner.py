@@ -8,6 +8,7 @@ and an exchange is put where it is not:
     Window         hashed by PARTITION BY
     Sort           gathered, or by ranges of the first key when it is large
     TopN, Limit    in place, then gathered; a TopN of too many rows is a Sort and a Limit
+    Scan           of a small file: in every task
     Shared         a stage of its own, read several times
     recursion      one task
 
@@ -21,21 +22,22 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InternalError
 from sqlshell.exec import estimate, platform, splits
-from sqlshell.exec.equi import equi_pairs, is_orderable
+from sqlshell.exec.equi import is_orderable
 from sqlshell.exec.memory import MemoryPlan
 from sqlshell.exec.physical import ExchangeRead, FinalAggregate, PartialAggregate
 from sqlshell.exec.piece import (
     Piece,
-    already,
     by_partition,
     can_split,
-    is_hashed_by,
+    is_row_wise,
     merge,
     state_columns,
     with_columns,
 )
+from sqlshell.exec.planner_join import plan_join
 from sqlshell.exec.stage import Output, Stage, StageGraph, StageInput, TaskLayout
 from sqlshell.expr.expr import Column, Expr, SortKey
+from sqlshell.optimizer.properties import is_deterministic
 from sqlshell.plan.logical import (
     Aggregate,
     Expand,
@@ -69,11 +71,8 @@ POOL_PAYS = 16 << 20
 
 MAX_PARTITIONS = 512
 
-SENDS_RIGHT = frozenset({"inner", "cross", "left", "semi", "anti", "mark", "single"})
-SENDS_LEFT = frozenset({"inner", "cross", "right"})
-"""Join kinds one side of which every task may hold whole: never the side whose rows are kept when
-unmatched.
-"""
+SMALL_SCAN = 512 << 10
+"""Bytes of a file that every task rather reads whole than waits for a stage that does (5 to 10 ms)."""
 
 
 def plan_stages(plan: Plan, settings: Settings) -> StageGraph:
@@ -143,15 +142,19 @@ class Planner:
     def __init__(
         self, settings: Mapping[str, Any], partitions: int, *, tight: bool = False, version: int = 0
     ) -> None:
-        self._tight = tight
+        self.tight = tight
         self._version = version
         self.stages: list[Stage] = []
         self.partitions = partitions
-        self._broadcast_limit: int = 1 if tight else settings["sqlshell.broadcast_limit"]
+        self.broadcast_limit: int = 1 if tight else settings["sqlshell.broadcast_limit"]
         workers = settings["sqlshell.workers"] or platform.cpu_count()
         self._memory = MemoryPlan.of(settings["sqlshell.memory_limit"], workers)
         self._sizes: dict[int, int] = {}
         self._shared: dict[int, tuple[Stage, Piece]] = {}
+        self._small = settings["sqlshell.partitions"] is None and not tight
+        """Whether small files are not worth a stage or a task; they are when somebody asks for partitions."""
+        self._whole: set[int] = set()
+        """Ids of the Scan nodes that every task reads whole."""
 
     def finish(self, plan: Plan, output: Output | None = None) -> Stage:
         """Plan everything; the last stage gives the result, or writes as `output` says."""
@@ -166,8 +169,9 @@ class Planner:
         tasks = self._tasks(piece)
         scans = piece.plan.collect(Scan)
         if piece.parallel:
-            by_scan = [splits.assign(s.source, tasks) for s in scans]
-            layout = tuple(TaskLayout(tuple(s[i] for s in by_scan), (i,)) for i in range(tasks))
+            sources = [None if id(s) in self._whole else s.source for s in scans]
+            by_task = splits.assign_all(sources, tasks)
+            layout = tuple(TaskLayout(s, (i,)) for i, s in enumerate(by_task))
         else:
             layout = (TaskLayout((None,) * len(scans), tuple(range(self.partitions))),)
         stage = Stage(
@@ -178,11 +182,11 @@ class Planner:
             layout=layout,
             slot="pool" if tasks > 1 else "solo",
             sample=sample,
-            bounded=is_bounded(piece.plan) and not self._tight,
+            bounded=is_bounded(piece.plan) and not self.tight,
             size=estimate.size(piece.plan, self._sizes),
             after=after,
             version=self._version,
-            fixed=self._tight,
+            fixed=self.tight,
         )
         self._sizes[stage.id] = stage.size
         self.stages.append(stage)
@@ -195,27 +199,37 @@ class Planner:
         if any(i.mode in {"partition", "aligned"} for i in piece.inputs):
             return self.partitions
         scans = piece.plan.collect(Scan)
-        return max((splits.useful_tasks(s.source, self.partitions) for s in scans), default=1)
+        at_least = splits.WORTH_BYTES if self._small else splits.MIN_BYTES
+        useful = [
+            splits.useful_tasks(s.source, self.partitions, at_least)
+            for s in scans
+            if id(s) not in self._whole
+        ]
+        return max(useful, default=1)
 
     def _read(self, stage: Stage, mode: str, spread: str, keys: tuple[int, ...] = ()) -> Piece:
         read = ExchangeRead(stage.id, stage.plan.output)
         return Piece(read, spread, (StageInput(stage.id, mode),), keys)
 
-    def _single(self, piece: Piece) -> Piece:
+    def single(self, piece: Piece) -> Piece:
         """All rows in one task."""
         if piece.spread == "anywhere":
             return replace(piece, spread="single")
         if not piece.parallel:
             return piece
+        if self._small and self._tasks(piece) == 1:
+            return replace(piece, spread="single", keys=())
         return self._read(self._cut(piece, Output("whole")), "first", "single")
 
-    def _to_all(self, piece: Piece) -> Piece:
+    def to_all(self, piece: Piece) -> Piece:
         """All rows in every task."""
         if piece.spread == "anywhere":
             return piece
+        if is_row_wise(piece.plan) and [i.mode for i in piece.inputs] == ["first"]:
+            return Piece(piece.plan, "anywhere", (StageInput(piece.inputs[0].stage, "broadcast"),))
         return self._read(self._cut(piece, Output("whole")), "broadcast", "anywhere")
 
-    def _hashed(self, piece: Piece, exprs: tuple[Expr, ...], after: int | None = None) -> Piece:
+    def hashed(self, piece: Piece, exprs: tuple[Expr, ...], after: int | None = None) -> Piece:
         """Rows with equal values of `exprs` in one task; columns stay as they are."""
         columns = piece.plan.output
         piece, keys = with_columns(piece, exprs)
@@ -236,13 +250,13 @@ class Planner:
         """The fragment that computes a plan."""
         match plan:
             case Values():
-                return Piece(plan, "anywhere")
+                return self._steady(Piece(plan, "anywhere"), plan)
             case Scan():
-                return Piece(plan, "split")
+                return self._scan(plan)
             case Project():
                 return self._project(plan)
             case Filter() | Generate():
-                piece = self.visit(plan.input)
+                piece = self._steady(self.visit(plan.input), plan)
                 return piece.over(replace(plan, input=piece.plan))
             case Expand():
                 piece = self.visit(plan.input)
@@ -250,7 +264,7 @@ class Planner:
             case Aggregate():
                 return self._aggregate(plan)
             case Join():
-                return self._join(plan)
+                return plan_join(self, plan)
             case Window():
                 return self._window(plan)
             case Sort():
@@ -265,24 +279,39 @@ class Planner:
                 return Piece(plan, "single")
         raise InternalError(f"no stage planning for {type(plan).__name__}")
 
+    def _scan(self, node: Scan) -> Piece:
+        used, all_ = estimate.row_width(node), sum(estimate.width(f.type) for f in node.source.schema.fields)
+        if not self._small or node.source.size * used > SMALL_SCAN * all_:
+            return Piece(node, "split")
+        self._whole.add(id(node))
+        return Piece(node, "anywhere")
+
+    def _steady(self, piece: Piece, node: Plan) -> Piece:
+        """What every task makes must be the same everywhere: random expressions run in one task."""
+        if piece.spread == "anywhere" and not all(is_deterministic(e) for e in node.exprs):
+            return self.single(piece)
+        return piece
+
     def _project(self, node: Project) -> Piece:
-        piece = self.visit(node.input)
+        piece = self._steady(self.visit(node.input), node)
         renamed = {i.expr.id: i.column.id for i in node.items if isinstance(i.expr, Column)}
         kept = tuple(renamed[k] for k in piece.keys) if all(k in renamed for k in piece.keys) else ()
         return piece.over(replace(node, input=piece.plan), keys=kept)
 
     def _aggregate(self, node: Aggregate) -> Piece:
         piece = self.visit(node.input)
+        if self._small and self._tasks(piece) == 1:
+            piece = self.single(piece)
         here = replace(node, input=piece.plan)
         if not piece.parallel:
-            return replace(self._single(piece), plan=here)
+            return replace(self.single(piece), plan=here)
         by_column = {k.expr.id: k.column.id for k in node.keys if isinstance(k.expr, Column)}
         if piece.spread == "hash" and piece.keys and all(k in by_column for k in piece.keys):
             return piece.over(here, keys=tuple(by_column[k] for k in piece.keys))
         if all(can_split(a) for a in node.aggs):
             return self._two_phases(node, piece)
         if not node.keys:
-            single = self._single(piece)
+            single = self.single(piece)
             return single.over(replace(node, input=single.plan))
         piece, keys = with_columns(piece, tuple(k.expr for k in node.keys))
         hashed = self._read(self._cut(piece, Output("hash", keys, self.partitions)), "partition", "hash")
@@ -299,7 +328,7 @@ class Planner:
             stage = self._cut(partial, Output("hash", keys, self.partitions))
             read = self._read(stage, "partition", "hash", tuple(k.id for k in keys))
         else:
-            read = self._single(partial)
+            read = self.single(partial)
         return read.over(FinalAggregate(read.plan, keys, node.aggs, states))
 
     def _window(self, node: Window) -> Piece:
@@ -307,9 +336,9 @@ class Planner:
         for partition_by, calls in by_partition(node.calls):
             ids = {e.id for e in partition_by if isinstance(e, Column)}
             if not piece.parallel or not partition_by:
-                piece = self._single(piece)
+                piece = self.single(piece)
             elif not (piece.spread == "hash" and piece.keys and ids.issuperset(piece.keys)):
-                piece = self._hashed(piece, partition_by)
+                piece = self.hashed(piece, partition_by)
             piece = piece.over(Window(piece.plan, calls))
         if piece.plan.output != node.output:
             piece = piece.over(Project(piece.plan, tuple(passthrough(c) for c in node.output)))
@@ -319,9 +348,9 @@ class Planner:
         piece = self.visit(node.input)
         first = node.keys[0].expr
         size = estimate.size(piece.plan, self._sizes)
-        large = self._tight or size > self._memory.state_target("solo")
+        large = self.tight or size > self._memory.state_target("solo")
         if not piece.parallel or not large or not is_orderable(first.type):
-            single = self._single(piece)
+            single = self.single(piece)
             return single.over(replace(node, input=single.plan))
         columns = piece.plan.output
         piece, (key,) = with_columns(piece, (first,))
@@ -343,9 +372,9 @@ class Planner:
             if node.count is not None and piece.spread != "ordered":
                 local = replace(node, input=piece.plan, count=node.count + node.offset, offset=0)
                 piece = piece.over(local)
-            piece = self._single(piece)
+            piece = self.single(piece)
         elif piece.spread == "anywhere":
-            piece = self._single(piece)
+            piece = self.single(piece)
         return piece.over(replace(node, input=piece.plan))
 
     def _union(self, node: Union) -> Piece:
@@ -362,7 +391,7 @@ class Planner:
         return Piece(replace(node, inputs=tuple(p.plan for p in pieces)), spread, inputs)
 
     def _first_only(self, piece: Piece) -> Piece:
-        stage = self._cut(self._single(piece), Output("whole"))
+        stage = self._cut(self.single(piece), Output("whole"))
         return self._read(stage, "first", "split")
 
     def _read_shared(self, node: Shared) -> Piece:
@@ -370,7 +399,7 @@ class Planner:
         if found is None:
             piece = self.visit(node.input)
             if piece.spread == "anywhere":
-                piece = self._single(piece)
+                piece = self.single(piece)
             found = self._shared[node.key] = (self._cut(piece, Output("whole")), piece)
         stage, made = found
         if made.parallel:
@@ -380,73 +409,3 @@ class Planner:
         items = tuple(Named(c, p) for c, p in zip(node.columns, node.input.output, strict=True))
         renamed = {p.id: c.id for c, p in zip(node.columns, node.input.output, strict=True)}
         return read.over(Project(read.plan, items), keys=tuple(renamed[k] for k in read.keys))
-
-    # -- joins
-
-    def _join(self, node: Join) -> Piece:
-        left, right = self.visit(node.left), self.visit(node.right)
-        if not left.parallel and not right.parallel:
-            return self._join_here(node, self._single(left), right)
-        pairs = equi_pairs(node)
-        way = self._join_way(node, left, right, bool(pairs))
-        if way == "single":
-            return self._join_here(node, self._single(left), self._single(right))
-        if way == "send_right":
-            if left.spread == "anywhere":
-                left = self._single(left)
-            return self._join_here(node, left, self._to_all(right))
-        if way == "send_left":
-            if right.spread == "anywhere":
-                right = self._single(right)
-            piece = self._join_here(node, self._to_all(left), right)
-            return replace(piece, spread=right.spread, keys=right.keys if right.spread == "hash" else ())
-        left, right = self._together(node, left, right, pairs)
-        return self._join_here(node, left, right)
-
-    def _join_way(self, node: Join, left: Piece, right: Piece, equal: bool) -> str:
-        """How to bring matching rows together: send a side to all tasks, hash both, or gather both."""
-        send_right, send_left = node.kind in SENDS_RIGHT, node.kind in SENDS_LEFT
-        left_size = estimate.size(left.plan, self._sizes)
-        right_size = estimate.size(right.plan, self._sizes)
-        if node.null_aware:
-            return "send_right"
-        if not equal:
-            if send_left and (not send_right or left_size < right_size):
-                return "send_left"
-            return "send_right" if send_right else "single"
-        if send_right and right_size <= self._broadcast_limit and (not send_left or right_size <= left_size):
-            return "send_right"
-        if send_left and left_size <= self._broadcast_limit:
-            return "send_left"
-        return "hash"
-
-    def _together(
-        self, node: Join, left: Piece, right: Piece, pairs: list[tuple[Expr, Expr]]
-    ) -> tuple[Piece, Piece]:
-        """Both sides hashed by the equal keys; a side that already is, stays.
-
-        The larger side waits for one that may turn out small enough to be sent to all tasks instead.
-        """
-        right_may, left_may = node.kind in SENDS_RIGHT, node.kind in SENDS_LEFT
-        lefts, rights = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
-        chosen = already(left, lefts)
-        if chosen is not None:
-            wanted = tuple(rights[i] for i in chosen)
-            return left, right if is_hashed_by(right, wanted) else self._hashed(right, wanted)
-        chosen = already(right, rights)
-        if chosen is not None:
-            return self._hashed(left, tuple(lefts[i] for i in chosen)), right
-        if right_may and estimate.size(right.plan, self._sizes) <= estimate.size(left.plan, self._sizes):
-            right = self._hashed(right, rights)
-            return self._hashed(left, lefts, after=right.inputs[0].stage), right
-        left = self._hashed(left, lefts)
-        return left, self._hashed(right, rights, after=left.inputs[0].stage if left_may else None)
-
-    def _join_here(self, node: Join, left: Piece, right: Piece) -> Piece:
-        """The join in one fragment; its rows stay where the left rows are."""
-        join = replace(node, left=left.plan, right=right.plan)
-        keys = left.keys if node.kind not in {"full", "right"} else ()
-        spread = left.spread if left.spread != "anywhere" else right.spread
-        if (spread == "hash" and not keys) or spread == "ordered":
-            spread = "split"
-        return Piece(join, spread, merge(left.inputs, right.inputs), keys)

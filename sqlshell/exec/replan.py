@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.exec import platform, splits
 from sqlshell.exec.physical import ExchangeRead, PartialAggregate
-from sqlshell.exec.planner import MAX_PARTITIONS, SENDS_LEFT, SENDS_RIGHT, pool_graph
+from sqlshell.exec.planner import MAX_PARTITIONS, pool_graph
 from sqlshell.exec.planner_gang import plan_gang
+from sqlshell.exec.planner_join import SENDS_LEFT, SENDS_RIGHT
 from sqlshell.exec.stage import Stage, StageGraph, StageInput, TaskLayout
 from sqlshell.plan.logical import Expand, Filter, Generate, Join, Plan, Project, Scan
 from sqlshell.records import replace
@@ -31,6 +32,9 @@ Sides = tuple[Join, ExchangeRead, ExchangeRead]
 
 TARGET_BYTES = 16 << 20
 """What a coalesced task reads."""
+
+TINY_BYTES = 1 << 20
+"""What is worth a second task."""
 
 SPLIT = 4
 """Times the tasks after running out of memory."""
@@ -53,7 +57,7 @@ def _adapt(graph: StageGraph, stage: Stage, done: Manifests, begun: frozenset[in
     if stage.mode == "BARRIER":  # its layout belongs to what the gang computes
         return graph
     around = [*stage.inputs, *(i for c in graph.consumers(stage.id) for i in c.inputs)]
-    if not read or any(i.mode == "aligned" for i in around):
+    if not read or any(i.mode == "aligned" for i in around) or _reads_splits(stage):
         return graph
     changed = None if stage.fixed else _send_side(graph, stage, done, begun)
     if changed is not None:
@@ -65,6 +69,11 @@ def _adapt(graph: StageGraph, stage: Stage, done: Manifests, begun: frozenset[in
     if layout is None and not stage.fixed:
         layout = _coalesce(graph, stage, sizes)
     return graph if layout is None else graph.with_stage(replace(stage, layout=layout))
+
+
+def _reads_splits(stage: Stage) -> bool:
+    """Whether tasks read pieces of files of their own, so that no layout may change without them."""
+    return any(s is not None for layout in stage.layout for s in layout.splits)
 
 
 def _partition_sizes(graph: StageGraph, stages: Iterable[int], done: Manifests) -> list[int]:
@@ -81,6 +90,8 @@ def _partition_sizes(graph: StageGraph, stages: Iterable[int], done: Manifests) 
 def _coalesce(graph: StageGraph, stage: Stage, sizes: list[int]) -> tuple[TaskLayout, ...] | None:
     """Fewer tasks when there are at least twice as many as their bytes and the workers ask for."""
     workers = graph.settings["sqlshell.workers"] or platform.cpu_count()
+    if graph.settings["sqlshell.partitions"] is None:
+        workers = min(workers, 1 + sum(sizes) // TINY_BYTES)
     wanted = max(workers, -(-sum(sizes) // TARGET_BYTES))
     if stage.tasks < 2 * wanted or stage.tasks != len(sizes):
         return None
@@ -93,7 +104,8 @@ def _coalesce(graph: StageGraph, stage: Stage, sizes: list[int]) -> tuple[TaskLa
             held = 0
         groups[-1].append(partition)
         held += size
-    return tuple(TaskLayout((), tuple(g)) for g in groups)
+    splits = stage.layout[0].splits
+    return tuple(TaskLayout(splits, tuple(g)) for g in groups)
 
 
 # -- skewed partitions
@@ -107,7 +119,7 @@ def _split_skew(stage: Stage, sizes: list[int], done: Manifests) -> tuple[TaskLa
     limit = max(SKEW_BYTES, int(SKEW_FACTOR * median(sizes)))
     layout: list[TaskLayout] = []
     for partition, size in enumerate(sizes):
-        plain = TaskLayout((), (partition,))
+        plain = TaskLayout(stage.layout[0].splits, (partition,))
         layout.extend(_shares(plain, sides, size, limit, done) if size > limit else [plain])
     return tuple(layout) if len(layout) > stage.tasks else None
 
@@ -173,6 +185,8 @@ def _send_side(graph: StageGraph, stage: Stage, done: Manifests, begun: frozense
     if sides is None:
         return None
     join, left, right = sides
+    if join.hint == "shuffle":
+        return None
     limit = graph.settings["sqlshell.broadcast_limit"]
     for small, large, kinds in ((right, left, SENDS_RIGHT), (left, right, SENDS_LEFT)):
         if join.kind not in kinds or small.stage not in done or large.stage in begun:
@@ -221,7 +235,7 @@ def split_stage(graph: StageGraph, stage_id: int) -> StageGraph | None:
     split = None
     if not modes and stage.slot == "pool":
         split = _split_scans(graph, stage)
-    elif modes == {"partition"} and not stage.plan.collect(Scan):
+    elif modes == {"partition"} and not _reads_splits(stage):
         split = _split_partitions(graph, stage)
     return split or _plan_again(graph)
 
@@ -232,8 +246,10 @@ def _split_scans(graph: StageGraph, stage: Stage) -> StageGraph | None:
     aligned = any(i.mode == "aligned" for c in graph.consumers(stage.id) for i in c.inputs)
     if aligned or tasks > MAX_PARTITIONS:
         return None
-    by_scan = [splits.assign(s.source, tasks) for s in stage.plan.collect(Scan)]
-    layout = tuple(TaskLayout(tuple(s[i] for s in by_scan), (i,)) for i in range(tasks))
+    whole = [s is None for s in stage.layout[0].splits]
+    scans = stage.plan.collect(Scan)
+    sources = [None if w else s.source for s, w in zip(scans, whole, strict=True)]
+    layout = tuple(TaskLayout(s, (i,)) for i, s in enumerate(splits.assign_all(sources, tasks)))
     return graph.with_stage(replace(stage, layout=layout, fixed=True))
 
 
@@ -261,7 +277,7 @@ def _split_partitions(graph: StageGraph, stage: Stage) -> StageGraph | None:
         stage,
         plan=stage.plan.transform_down(swap),
         inputs=tuple(StageInput(s.id, "partition") for s in between.values()),
-        layout=tuple(TaskLayout((), (i,)) for i in range(wide)),
+        layout=tuple(TaskLayout(stage.layout[0].splits, (i,)) for i in range(wide)),
         slot="pool",
         after=(),
         version=stage.version + 1,

@@ -12,11 +12,16 @@ from sqlshell.exec.task import Split
 from sqlshell.storage.source import MemorySource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlshell.storage.source import Source
 
 CUTTABLE = frozenset({"parquet", "delta"})
 MIN_BYTES = 1 << 16
 """A task for less is all overhead."""
+
+WORTH_BYTES = 1 << 20
+"""A second task for less costs more than it saves (a task takes 5 ms to set up and report)."""
 
 
 def file_sizes(source: Source | MemorySource) -> list[int]:
@@ -26,10 +31,10 @@ def file_sizes(source: Source | MemorySource) -> list[int]:
     return [f.size for f in source.files]
 
 
-def useful_tasks(source: Source | MemorySource, at_most: int) -> int:
-    """How many tasks this source can keep busy."""
+def useful_tasks(source: Source | MemorySource, at_most: int, at_least: int = MIN_BYTES) -> int:
+    """How many tasks of `at_least` bytes this source can keep busy."""
     sizes = file_sizes(source)
-    pieces = max(1, sum(sizes) // MIN_BYTES)
+    pieces = max(1, sum(sizes) // at_least)
     if not _cuttable(source):
         pieces = min(pieces, len(sizes))
     return max(1, min(at_most, pieces))
@@ -52,6 +57,14 @@ def assign(source: Source | MemorySource, tasks: int) -> list[tuple[Split, ...]]
                 out[task].append(Split(index, low - begin, None if high == end else high - begin))
         begin = end
     return [tuple(splits) for splits in out]
+
+
+def assign_all(
+    sources: Sequence[Source | MemorySource | None], tasks: int
+) -> list[tuple[tuple[Split, ...] | None, ...]]:
+    """The splits of each task for several scans; a source that is None is read whole by every task."""
+    by_scan = [None if s is None else assign(s, tasks) for s in sources]
+    return [tuple(None if s is None else s[i] for s in by_scan) for i in range(tasks)]
 
 
 def _cuttable(source: Source | MemorySource) -> bool:

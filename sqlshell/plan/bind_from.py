@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from sqlshell.plan.bind import Binder
     from sqlshell.plan.context import BoundQuery
 
-BROADCAST_HINTS = {"BROADCAST", "BROADCASTJOIN", "MAPJOIN"}
+JOIN_HINTS = dict.fromkeys(("BROADCAST", "BROADCASTJOIN", "MAPJOIN"), "broadcast") | dict.fromkeys(
+    ("MERGE", "SHUFFLE_MERGE", "MERGEJOIN", "SHUFFLE_HASH"), "shuffle"
+)
+"""What a hint asks for: one side in every task, or both sides hashed (there is no merge join here)."""
 
 
 @dataclass(frozen=True)
@@ -54,26 +57,27 @@ class Bound:
 def bind_from(b: Binder, node: Any, env: Env) -> tuple[Plan, Scope]:
     """The plan of a select's FROM, joins and LATERAL VIEWs, and the scope they make."""
     from_ = node.args.get("from_")
-    broadcast = _broadcast_hints(node.args.get("hint"))
+    hints = _join_hints(node.args.get("hint"))
     if from_ is None:
         bound = Bound(ONE_ROW, ())
     else:
         reject_unused(from_, ("this",))
         bound = _relation(b, from_.this, env)
     for join in node.args.get("joins") or []:
-        bound = _join(b, bound, join, env, broadcast)
+        bound = _join(b, bound, join, env, hints)
     for lateral in node.args.get("laterals") or []:
         bound = _lateral_view(b, bound, lateral, env)
     return bound.plan, bound.scope(env.outer)
 
 
-def _broadcast_hints(hint: Any) -> frozenset[str]:
-    """Lower-case names a BROADCAST hint gives; Spark ignores hints it does not know, and so do we."""
-    names: set[str] = set()
+def _join_hints(hint: Any) -> dict[str, str]:
+    """What hints ask for, by lower-case relation name; Spark ignores hints it does not know, and so do we."""
+    names: dict[str, str] = {}
     for h in hint.expressions if hint is not None else []:
-        if isinstance(h, (exp.JoinHint, exp.Anonymous)) and str(h.name or h.this).upper() in BROADCAST_HINTS:
-            names |= {e.name.lower() for e in h.expressions}
-    return frozenset(names)
+        asked = JOIN_HINTS.get(str(h.name or h.this).upper())
+        if isinstance(h, (exp.JoinHint, exp.Anonymous)) and asked is not None:
+            names |= {e.name.lower(): asked for e in h.expressions}
+    return names
 
 
 def _relation(b: Binder, node: Any, env: Env) -> Bound:
@@ -83,7 +87,7 @@ def _relation(b: Binder, node: Any, env: Env) -> Bound:
     if sample is not None:
         bound = bind_pivot.sampled(b, bound, sample)
     for join in node.args.get("joins") or []:
-        bound = _join(b, bound, join, env, frozenset())
+        bound = _join(b, bound, join, env, {})
     return bound
 
 
@@ -202,7 +206,7 @@ def _kind(node: Any) -> str:
     return side.lower() if side else "inner"
 
 
-def _join(b: Binder, left: Bound, node: Any, env: Env, broadcast: frozenset[str]) -> Bound:
+def _join(b: Binder, left: Bound, node: Any, env: Env, hints: dict[str, str]) -> Bound:
     reject_unused(node, ("this", "on", "using", "method", "side", "kind"))
     kind = _kind(node)
     item = node.this
@@ -213,7 +217,7 @@ def _join(b: Binder, left: Bound, node: Any, env: Env, broadcast: frozenset[str]
     right = _relation(b, item, env)
     using = _using(node, left, right)
     if using is not None:
-        return _join_using(left, right, kind, using, _hint(left, right, broadcast))
+        return _join_using(left, right, kind, using, _hint(left, right, hints))
     condition = _on(b, node, left, right, env)
     if condition is None and kind == "inner":
         kind = "cross"
@@ -221,14 +225,17 @@ def _join(b: Binder, left: Bound, node: Any, env: Env, broadcast: frozenset[str]
         kind = "inner"
     if condition is None and kind not in {"cross"}:
         condition = conjoin([])
-    join = Join(left.plan, right.plan, kind, condition, hint=_hint(left, right, broadcast))
+    join = Join(left.plan, right.plan, kind, condition, hint=_hint(left, right, hints))
     return _joined(join, left, right)
 
 
-def _hint(left: Bound, right: Bound, broadcast: frozenset[str]) -> str | None:
-    if right.names & broadcast:
-        return "broadcast_right"
-    return "broadcast_left" if len(left.names) == 1 and left.names & broadcast else None
+def _hint(left: Bound, right: Bound, hints: dict[str, str]) -> str | None:
+    """The hint of a join: that of its right side, else of a left side that is one relation."""
+    sides = [("right", right)] + ([("left", left)] if len(left.names) == 1 else [])
+    for name, side in sides:
+        for asked in (hints[n] for n in side.names if n in hints):
+            return f"broadcast_{name}" if asked == "broadcast" else asked
+    return None
 
 
 def _on(b: Binder, node: Any, left: Bound, right: Bound, env: Env) -> Expr | None:

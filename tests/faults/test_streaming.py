@@ -84,9 +84,8 @@ def test_cancel_is_heard_on_the_fetch_and_ends_the_workers_before(engine: Engine
 
 
 def test_a_timeout_is_heard_on_the_fetch(engine: Engine, source: Source) -> None:
-    handle = start(engine, source, HANG_LAST, timeout=2)
     with pytest.raises(QueryTimeout):
-        list(handle)
+        list(start(engine, source, HANG_LAST, timeout=2))
     assert query_files(engine) == []
 
 

@@ -200,3 +200,18 @@ def test_long_chains_are_not_deep() -> None:
     assert len(bind(text).plan.children) == 1
     many = " union all ".join(f"select {i} as n" for i in range(300))
     assert len(bind(many).plan.children) == 300
+
+
+@pytest.mark.parametrize(
+    ("hint", "expected"),
+    [
+        ("BROADCAST(b)", "broadcast_right"),
+        ("MAPJOIN(a)", "broadcast_left"),
+        ("MERGE(b)", "shuffle"),
+        ("SHUFFLE_HASH(a, b)", "shuffle"),
+        ("COALESCE(3)", None),
+    ],
+)
+def test_join_hints_reach_the_plan(hint: str, expected: str | None) -> None:
+    plan = bind(f"SELECT /*+ {hint} */ a.id FROM t AS a JOIN t AS b ON a.id = b.id").plan
+    assert [n.hint for n in plan.walk() if isinstance(n, Join)] == [expected]

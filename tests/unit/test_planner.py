@@ -40,6 +40,7 @@ from sqlshell.plan.logical import (
     named,
     passthrough,
 )
+from sqlshell.records import replace
 from sqlshell.storage.source import FileInfo, Source
 from sqlshell.types import BIGINT, BOOLEAN, STRING, Field, Struct
 
@@ -103,8 +104,9 @@ def few(source: Source, below: int) -> Plan:
 
 def settings(**values: object) -> dict[str, Any]:
     out = Settings()
-    for name, value in ({"workers": 2, "broadcast_limit": 1} | values).items():
-        out.set(f"sqlshell.{name}", str(value))
+    for name, value in ({"workers": 2, "partitions": 3, "broadcast_limit": 1} | values).items():
+        if value is not None:
+            out.set(f"sqlshell.{name}", str(value))
     return out.snapshot()
 
 
@@ -225,6 +227,13 @@ def shared(s: Source) -> Plan:
     return Join(a, b, "inner", equal(a.output[0], b.output[0]))
 
 
+def union_of_files_and_groups(s: Source) -> Plan:
+    """One fragment that reads pieces of files and partitions of an exchange."""
+    t, groups = scan(s), group_distinct_values(s)
+    left = Project(t, tuple(passthrough(c) for c in t.columns[:2]))
+    return Union((left, groups), tuple(Column(fresh_id(), c.name, c.type) for c in left.output))
+
+
 def shared_beside_hashed(s: Source) -> Plan:
     """A join of a shared side, read task by task, and one that arrives by hash."""
     base = group(s)
@@ -266,6 +275,7 @@ PLANS = [
     union,
     shared,
     shared_beside_hashed,
+    union_of_files_and_groups,
     constants_joined,
 ]
 
@@ -281,6 +291,7 @@ def test_partitions_never_change_the_rows(
         pool_graph(plan, settings(broadcast_limit="1gb"), 2),
         pool_graph(plan, settings(), 12),
         pool_graph(plan, settings(), 4, tight=True),
+        pool_graph(plan, settings(partitions=None), 3),  # the files are small: most of it in every task
     ):
         assert Counter(rows(graph, store)) == expected, graph.render()
 
@@ -356,6 +367,32 @@ def test_small_build_sides_are_sent_large_ones_hashed(source: Source) -> None:
     plan = join("inner")(source)
     assert [k for _, k in kinds(plan)].count("hash") == 2  # the aggregation already hashed its side
     assert [k for _, k in kinds(plan, broadcast_limit="1gb")] == ["hash", "whole", "result"]
+
+
+def test_hints_decide_how_rows_meet(source: Source, store: SessionStore) -> None:
+    plain = join_many(source)
+    expected = Counter(rows(solo_graph(plain, settings()), store))
+
+    def outputs(hint: str, **values: object) -> list[str]:
+        plan = plain.transform_down(lambda n: replace(n, hint=hint) if isinstance(n, Join) else n)
+        graph = pool_graph(plan, settings(**values), 3)
+        assert Counter(rows(graph, store)) == expected
+        return [s.output.kind for s in graph.stages]
+
+    assert outputs("broadcast_right") == ["whole", "hash", "result"]
+    assert outputs("broadcast_left") == ["whole", "hash", "result"]
+    assert outputs("shuffle", broadcast_limit="1gb") == ["hash", "hash", "result"]
+
+
+def test_a_large_side_is_not_sent_to_a_smaller_one() -> None:
+    big, small = (
+        Source("t", "parquet", SCHEMA, (FileInfo("/nowhere/a.parquet", 10**7, n),)) for n in (10**6, 10**5)
+    )
+    a, b = scan(small), scan(big)
+    joined = Join(a, b, "semi", equal(a.columns[0], b.columns[0]))
+    assert [k for _, k in kinds(joined, broadcast_limit="1gb")] == ["hash", "hash", "result"]
+    joined = Join(b, a, "semi", equal(a.columns[0], b.columns[0]))
+    assert [k for _, k in kinds(joined, broadcast_limit="1gb")] == ["whole", "result"]
 
 
 def test_rows_that_must_be_kept_are_never_sent_to_every_task(source: Source) -> None:
