@@ -17,6 +17,7 @@ from sqlshell.parser.statement import Query
 from sqlshell.plan.bind import Binder
 from sqlshell.plan.coerce import parse_schema
 from sqlshell.plan.context import BoundQuery, TableVersion, ViewDefinition
+from sqlshell.plan.logical import Join
 from sqlshell.storage.source import Source
 from tests.record.record_binder import TABLES
 
@@ -213,5 +214,5 @@ def test_long_chains_are_not_deep() -> None:
     ],
 )
 def test_join_hints_reach_the_plan(hint: str, expected: str | None) -> None:
-    plan = bind(f"SELECT /*+ {hint} */ a.id FROM t AS a JOIN t AS b ON a.id = b.id").plan
+    plan = bind(f"SELECT /*+ {hint} */ a.a FROM t AS a JOIN t AS b ON a.a = b.a").plan
     assert [n.hint for n in plan.walk() if isinstance(n, Join)] == [expected]
