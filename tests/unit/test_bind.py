@@ -210,7 +210,6 @@ def test_long_chains_are_not_deep() -> None:
         ("MAPJOIN(a)", "broadcast_left"),
         ("MERGE(b)", "shuffle"),
         ("SHUFFLE_HASH(a, b)", "shuffle"),
-        ("COALESCE(3)", None),
     ],
 )
 def test_join_hints_reach_the_plan(hint: str, expected: str | None) -> None:
