@@ -214,6 +214,22 @@ def test_tables_of_other_programs_are_found(session: Session, tmp_path: Path) ->
     assert columns(session, "SELECT * FROM lake.orders") == ["b"]
 
 
+def test_a_view_that_takes_the_name_meanwhile_stays(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_first = tables.commit
+
+    def commit_late(*args: Any, **kwargs: Any) -> int:
+        view = {"text": "SELECT 1 AS a", "schema": "default"}
+        Catalog(str(tmp_path / "warehouse")).put("view", ("default", "t"), view)
+        return commit_first(*args, **kwargs)
+
+    monkeypatch.setattr(tables, "commit", commit_late)
+    assert condition(session, "CREATE TABLE t (b INT)") == "CATALOG_CONCURRENT_CHANGE"
+    assert rows(session, "SELECT * FROM t") == [(1,)]
+    assert os.listdir(tmp_path / "warehouse" / "default" / "t") == ["_objects"]
+
+
 RACE = """
 import sys
 from sqlshell.errors import Error

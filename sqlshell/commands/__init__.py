@@ -55,7 +55,8 @@ _HANDLERS = {
 
 _READS = frozenset({
     "SetVariable", "Reset", "UseSchema", "Show", "Describe", "Explain", "CacheTable", "UncacheTable", "ClearCache",
-    "SetTimeTravel", "ShowModels", "DescribeModel",
+    "SetTimeTravel", "ShowModels", "DescribeModel", "DeclareVariables", "SetVariables", "DropVariable",
+    "ExecuteImmediate",
 })  # fmt: skip
 """Statements that a session under SET TIME TRAVEL may run."""
 

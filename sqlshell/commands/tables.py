@@ -13,7 +13,7 @@ from sqlshell.errors import AnalysisError, NotSupportedError
 from sqlshell.parser.statement_table import ColumnDef, CreateTable
 from sqlshell.records import dataclass
 from sqlshell.result import Result, command
-from sqlshell.storage.catalog import RELATION, TOMBSTONE
+from sqlshell.storage.catalog import RELATION, TOMBSTONE, CatalogConflict
 from sqlshell.storage.delta.actions import DomainMetadata
 from sqlshell.storage.delta.commit import commit
 from sqlshell.storage.delta.conflicts import NOTHING, WHOLE_TABLE
@@ -232,7 +232,12 @@ def register(session: Session, creation: Creation) -> None:
     payload: dict[str, Any] = {"provider": "delta", "location": catalog.relative(creation.table.location)}
     if creation.external:
         payload["external"] = True
-    catalog.put("table", creation.name, payload, creation.head)
+    try:
+        catalog.put("table", creation.name, payload, creation.head)
+    except CatalogConflict:
+        if not creation.external:  # another session took the name: nobody will ever find these files
+            _remove_files(creation.table.location)
+        raise
 
 
 def _register_log(

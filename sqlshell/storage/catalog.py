@@ -21,7 +21,7 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
-from sqlshell.errors import AnalysisError, CorruptInputError, OperationalError
+from sqlshell.errors import AnalysisError, CorruptInputError, NotSupportedError, OperationalError
 from sqlshell.records import dataclass
 from sqlshell.storage import object_files as files
 from sqlshell.storage.uri import resolve
@@ -224,6 +224,8 @@ class Catalog:
     def _write(
         self, kind: str, written: str, name: QualifiedName, payload: dict[str, Any], expected: int
     ) -> CatalogObject:
+        if self.at_ms is not None:
+            raise NotSupportedError("the catalog looks back in time: it only reads")
         schema, own = (p.lower() for p in name)
         directory = self.directory(kind, name)
         before = self._read(directory, name, expected).time_ms if expected else 0
