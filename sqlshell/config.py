@@ -155,6 +155,14 @@ class Settings:
         self._values: dict[str, Any] = {}
         self._foreign: dict[str, str] = {}
 
+    def state(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """What is set now, for `restore`."""
+        return dict(self._values), dict(self._foreign)
+
+    def restore(self, state: tuple[dict[str, Any], dict[str, str]]) -> None:
+        """Back to what `state` gave."""
+        self._values, self._foreign = dict(state[0]), dict(state[1])
+
     def get(self, key: str) -> Any:
         """The typed value of a known key (canonical or Spark spelling)."""
         definition = _BY_KEY[key.lower()]
@@ -220,6 +228,18 @@ class Settings:
     def snapshot(self) -> dict[str, Any]:
         """All typed values by canonical key: what tasks carry."""
         return {d.key: self.get(d.key) for d in DEFINITIONS}
+
+
+@dataclass
+class Controls:
+    """What a door asks of every statement of a session: progress events, a limit in seconds, results as text.
+
+    `export` is the text format that workers may write large results in (`exec/export.py`).
+    """
+
+    on_event: Callable[[Any], None] | None = None
+    timeout: float | None = None
+    export: str | None = None
 
 
 def total_memory() -> int:

@@ -27,6 +27,8 @@ class Result:
     columns to fetch). Rows can be read while the statement still runs: `rows()` and `batches()` wait for more as
     they go and raise what it fails with; `row_count` and `arrow()` wait for its end first. `close()` ends the
     statement and removes the files behind the result.
+
+    When the session's controls asked for it, `is_text` says that `paths()` are text, not Arrow (`exec/export.py`).
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Result:
         rows: Sequence[tuple[Any, ...]] | None = None,
         *,
         paths: Iterable[str] = (),
+        as_text: bool = False,
         row_count: Callable[[], int] | None = None,
         message: str | None = None,
         warnings: Sequence[str] = (),
@@ -46,6 +49,7 @@ class Result:
         self.warnings = tuple(warnings)
         self._rows = rows
         self._paths = paths
+        self.is_text = as_text and rows is None
         self._row_count = row_count
         self._statement = statement
         self._on_close = on_close
@@ -73,6 +77,15 @@ class Result:
         """Column names, duplicates allowed."""
         return tuple(f.name for f in self.fields)
 
+    def paths(self) -> Iterator[str]:
+        """The files behind the result, as they are written; none when its rows are few."""
+        try:
+            if self._rows is None:
+                yield from self._paths
+        except Error as e:
+            e.statement = e.statement or self._statement
+            raise
+
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The rows as Python tuples: str, int, float, Decimal, date, datetime, list, dict (map, struct) ..."""
         if self._rows is not None:
@@ -89,12 +102,8 @@ class Result:
             if self._rows:
                 yield self._from_rows(schema)
             return
-        try:
-            for path in self._paths:
-                yield from self._from_file(path, schema)
-        except Error as e:
-            e.statement = e.statement or self._statement
-            raise
+        for path in self.paths():
+            yield from self._from_file(path, schema)
 
     def arrow(self) -> pa.Table:
         """All rows as one Arrow table."""
@@ -138,6 +147,20 @@ class Result:
             callback, self._on_close = self._on_close, None
             callback()
         self._paths = ()
+
+
+def unique_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, a number behind those that were there before: JSON objects have no two equal keys."""
+    seen: set[str] = set()
+    out: list[str] = []
+    for name in names:
+        found, n = name, 1
+        while found in seen:
+            n += 1
+            found = f"{name}_{n}"
+        seen.add(found)
+        out.append(found)
+    return tuple(out)
 
 
 def python_values(array: pa.Array, sql_type: t.SqlType) -> list[Any]:

@@ -17,12 +17,12 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlshell.config import Settings
+from sqlshell.config import Controls, Settings
 from sqlshell.errors import AnalysisError, Error, InterfaceError, InternalError
 from sqlshell.expr.expr import Literal
 from sqlshell.plan.logical import Limit, Plan, Project, Values
 from sqlshell.records import dataclass
-from sqlshell.result import Result
+from sqlshell.result import Result, unique_names
 from sqlshell.statement_context import DEFAULT_SCHEMA, StatementContext
 from sqlshell.storage.source import MemorySource
 from sqlshell.storage.uri import fingerprint
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from sqlshell.commands.variables import Frame
     from sqlshell.exec.engine import Engine
+    from sqlshell.exec.export import Export
     from sqlshell.exec.gang import GangResult
     from sqlshell.exec.running import ResultHandle
     from sqlshell.exec.stage import Stage, StageGraph
@@ -91,6 +92,7 @@ class Session:
         warm: bool = True,
     ) -> None:
         self.settings = Settings()
+        self.controls = Controls()
         self.dialect = dialect
         self.warehouse = warehouse
         self.current_schema = DEFAULT_SCHEMA
@@ -176,7 +178,7 @@ class Session:
         if self._engine is None:
             from sqlshell.exec.engine import Engine
 
-            self._engine = Engine(self.settings)
+            self._engine = Engine(self.settings, self.controls)
         return self._engine
 
     @cached_property
@@ -340,13 +342,15 @@ class Session:
         start = time.perf_counter()
         graph = self.stages(optimized.plan)
         self.timings.plan = time.perf_counter() - start
+        export = _export(self.controls.export, fields)
         start = time.perf_counter()
-        self._last = handle = self.engine.run(graph, stream=True)
+        self._last = handle = self.engine.run(graph, stream=True, export=export)
         self.timings.run = time.perf_counter() - start
         return Result(
             fields,
             handle.rows_inline,
             paths=handle,
+            as_text=export is not None,
             row_count=lambda: handle.rows,
             warnings=self.warnings,
             statement=text,
@@ -426,6 +430,17 @@ def _fields(bound: BoundQuery, plan: Plan) -> list[Field]:
         Field(name, column.type, column.nullable or before.nullable)
         for name, before, column in zip(bound.names, bound.plan.output, plan.output, strict=True)
     ]
+
+
+def _export(format: str | None, fields: list[Field]) -> Export | None:
+    """The order to write a result as text, where its types allow that."""
+    if format is None:
+        return None
+    from sqlshell.exec.export import Export, exportable
+
+    if not exportable(format, [f.type for f in fields]):
+        return None
+    return Export(format, unique_names([f.name for f in fields]))
 
 
 def literal_rows(plan: Plan) -> list[tuple[Any, ...]] | None:

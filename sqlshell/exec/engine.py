@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from sqlshell.config import Controls
 from sqlshell.errors import InterfaceError
 from sqlshell.exec import platform
 from sqlshell.exec.cluster.local import LocalCluster
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sqlshell.config import Settings
     from sqlshell.exec.cluster.base import Event
+    from sqlshell.exec.export import Export
     from sqlshell.exec.gang import GangEvent, GangOptions, GangResult
     from sqlshell.exec.run_state import QueryEvent
     from sqlshell.exec.stage import StageGraph
@@ -40,8 +42,9 @@ INLINE_CELLS = 4000
 class Engine:
     """Runs stage graphs on this machine. `cancel` may be called from any thread or signal handler."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, controls: Controls | None = None) -> None:
         self._settings = settings
+        self._controls = controls or Controls()
         self._queries = itertools.count(1)
         self._running: dict[int, SimpleQueue[Event]] = {}
         self._lock = threading.Lock()
@@ -105,12 +108,13 @@ class Engine:
         faults: tuple[Fault, ...] = (),
         on_disk: bool = False,
         stream: bool = False,
+        export: Export | None = None,
     ) -> ResultHandle:
         """Run a graph to its end, or (`stream`) to its first rows. Raises the query's typed error, or
         QueryCancelled after `cancel()`.
 
         An interrupt (Ctrl-C) stops the query's workers and goes on as KeyboardInterrupt. Past `timeout`
-        seconds QueryTimeout is raised. Nothing of a failed query stays behind.
+        seconds (default: the session's controls) QueryTimeout is raised. Nothing of a failed query stays behind.
         """
         handle = self._start(
             graph,
@@ -119,6 +123,7 @@ class Engine:
             faults=faults,
             on_event=on_event,
             on_disk=on_disk,
+            export=export,
         )
         if stream:
             handle.until_rows()
@@ -144,7 +149,7 @@ class Engine:
             split_stage=replan.split_stage,
             abort=lambda: cluster.cancel(query),
             submit_gang=lambda g: cluster.run_gang(g, events.put),
-            **options,
+            **(options | {"on_event": options.get("on_event") or self._controls.on_event}),
         )
         scheduler = Scheduler(graph, query, lambda t: cluster.submit(t, events.put), self.store_folders, run)
         with self._lock:
@@ -159,7 +164,7 @@ class Engine:
             if not keep and not self._closed:
                 self.store_folders.drop_query(query)
 
-        return ResultHandle(scheduler, events, timeout, end)
+        return ResultHandle(scheduler, events, timeout or self._controls.timeout, end)
 
     def run_gang(
         self,

@@ -14,6 +14,7 @@ import polars as pl
 
 from sqlshell.exec import edge
 from sqlshell.exec.collect import batches, collect, sink
+from sqlshell.exec.export import write_text
 from sqlshell.exec.lower import lower_plan
 from sqlshell.exec.task import PartitionRef, TaskResult
 from sqlshell.result_values import python_value
@@ -66,6 +67,8 @@ def write_result(
         first = pl.DataFrame(schema=lf.collect_schema())
     if second is None and first.height * max(1, len(columns)) <= out.inline_cells:
         return TaskResult(rows=first.height, inline=tuple(python_rows(first, columns)))
+    if out.export is not None:
+        return write_text(spec, columns, _chain(first, second, frames), emit)
     os.makedirs(out.directory, exist_ok=True)
     refs: list[PartitionRef] = []
     rows = 0

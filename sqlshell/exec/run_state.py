@@ -11,6 +11,7 @@ from sqlshell.records import dataclass, field
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sqlshell.exec.export import Export
     from sqlshell.exec.gang import GangEvent, GangOptions, GangSpec
     from sqlshell.exec.stage import Stage, StageGraph
     from sqlshell.exec.task import Fault, Fragment, PartitionRef, TaskResult, TaskSpec
@@ -91,6 +92,7 @@ class RunOptions:
     """What the ranks of the graph's barrier stage run."""
     submit_gang: Callable[[GangSpec], None] | None = None
     on_disk: bool = False
+    export: Export | None = None
     env: tuple[tuple[str, str], ...] = ()
 
 

@@ -246,6 +246,7 @@ class Scheduler:
             sample=key_id(stage.sample) if stage.sample is not None else None,
             bounded=stage.bounded,
             inline_cells=self._options.inline_cells if stage.tasks == 1 else 0,
+            export=self._options.export if out.kind == "result" else None,
         )
         if out.kind != "range":
             return base

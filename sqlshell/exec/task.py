@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlshell.errors import Error
+    from sqlshell.exec.export import Export
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class OutputSpec:
     `kind`: `result` (final rows in edge form, inline when small), `hash` (file per partition of `keys`),
     `range` (file per partition of the first of `keys` cut at `bounds`), `whole` (one file). `directory`
     belongs to this attempt alone. `bounded` says that a result surely fits in memory; `sample` names the
-    column whose values a `whole` output reports. `result` and `whole` keep the order of rows.
+    column whose values a `whole` output reports; a `result` with `export` is text
+    when it is not inline. `result` and `whole` keep the order of rows.
     """
 
     kind: str
@@ -109,6 +111,7 @@ class OutputSpec:
     sample: int | None = None
     bounded: bool = False
     inline_cells: int = 0
+    export: Export | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,36 @@ _EXPLAIN = re.compile(
 )
 
 
+def dialects() -> list[str]:
+    """The names of all dialects, ours first."""
+    return ["spark", *sorted(d.value for d in Dialects if d.value and d.value != "spark")]
+
+
+def to_dialect(text: str, read: str, write: str) -> str:
+    """A statement of dialect `read` in dialect `write`, laid out; refuses what has no counterpart."""
+    for name in (read, write):
+        if name.lower() not in dialects():
+            raise InterfaceError(f"unknown dialect {name!r}", hint=did_you_mean(name, dialects()))
+    source = "databricks" if read.lower() == "spark" else read.lower()
+    try:
+        found = sqlglot.transpile(
+            text, read=source, write=write.lower(), pretty=True, unsupported_level=ErrorLevel.RAISE
+        )
+    except UnsupportedError as error:
+        raise NotSupportedError(
+            f"the statement has no counterpart in {write}: {str(error).splitlines()[0]}", span=(0, len(text))
+        ) from None
+    except SqlglotParseError as error:
+        details = error.errors[0] if error.errors else {}
+        near = str(details.get("highlight") or "").strip()
+        raise ParseError(
+            f"Syntax error at or near '{near}' (read as {read})", span=_span(text, details, 0, near)
+        ) from None
+    except TokenError:
+        raise ParseError(f"Syntax error: a literal cannot be read (as {read})", span=(0, len(text))) from None
+    return ";\n\n".join(found)
+
+
 def transpile(text: str, dialect: str) -> str:
     """`text`, read in `dialect`, as Databricks SQL; refuses what has no counterpart, naming it."""
     names = {d.value for d in Dialects if d.value}

@@ -1,12 +1,10 @@
 """The `sqlshell` command: decides what to do before anything heavy is imported.
 
-stdout is data only; notes, warnings and errors go to stderr. Exit codes: 0 fine, 1 a statement failed, 2 usage,
-3 a source could not be reached, 70 a bug in sqlshell, 130 interrupted.
+stdout is data only; notes, warnings and errors go to stderr. `exits.py` lists the exit codes.
 """
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import gc
 import os
@@ -14,121 +12,264 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
-EXIT_OK, EXIT_SQL, EXIT_USAGE, EXIT_SOURCE, EXIT_BUG, EXIT_INTERRUPTED = 0, 1, 2, 3, 70, 130
+    from sqlshell.session import Session
+    from sqlshell.shell.config_file import Config
+    from sqlshell.shell.runner import Runner
+
+TOOLS = ("fmt", "transpile", "test")
+
+Scripts = list[tuple[str | None, str]]
+"""(file name, text) of what is to be run."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
-    if argv is None:  # the process is ours
-        gc.set_threshold(200_000)  # imports make objects that stay: collecting among them takes 15 ms
-        atexit.register(gc.freeze)  # and so does looking for cycles in what an ending process leaves
-    options = build_parser().parse_args(argv)
-    if options.version:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments == ["--version"]:
         from sqlshell.version import __version__
 
         sys.stdout.write(f"sqlshell {__version__}\n")
-        return EXIT_OK
+        return 0
     if sys.platform == "win32":
         sys.stderr.write("sqlshell runs on Linux and macOS; Windows is not supported\n")
-        return EXIT_USAGE
+        return 2
+    if argv is None:  # the process is ours
+        gc.set_threshold(200_000)  # imports make objects that stay: collecting among them takes 15 ms
+        atexit.register(gc.freeze)  # and so does looking for cycles in what an ending process leaves
     try:
-        return _run(options)
+        if "SQLSHELL_SESSION" in os.environ or "--session" in arguments:
+            from sqlshell.shell.client import forward
+
+            code = forward(arguments)
+            if code is not None:
+                return code
+        if arguments and arguments[0] in TOOLS:
+            from sqlshell.shell import tools
+
+            return tools.main(arguments)
+        return _main(arguments)
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return 130
     except BrokenPipeError:
         # The reader (head, less) went away: not our error. Python must not complain while flushing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The options, also used by the test that every one is documented."""
-    parser = argparse.ArgumentParser(
-        prog="sqlshell",
-        description="A SQL-first analytics shell: Spark SQL over Parquet, CSV, JSON and more, on this machine.",
-        epilog="Without -c or a script, sqlshell reads statements from the terminal (or from a pipe).",
-    )
-    parser.add_argument("--version", action="store_true", help="show the version and exit")
-    parser.add_argument("-c", "--command", metavar="SQL", help="run these statements and exit")
-    parser.add_argument("--dialect", default="spark", help="how statements are read (default: spark)")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="run queries on N worker processes")
-    parser.add_argument(
-        "--format", choices=("box", "csv", "json", "jsonl"), help="output format (default: box)"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as SET KEY = VALUE"
-    )
-    parser.add_argument(
-        "--warehouse",
-        metavar="DIR",
-        help="the directory of the tables (default: $SQLSHELL_WAREHOUSE, else below ~/.local/share)",
-    )
-    parser.add_argument("--timer", action="store_true", help="show how long each statement took, on stderr")
-    parser.add_argument(
-        "action", nargs="*", metavar="run FILE", help="`run FILE...` runs scripts (- is standard input)"
-    )
-    return parser
+def _main(arguments: list[str]) -> int:
+    from sqlshell.shell.options import build_parser
 
+    options = build_parser().parse_args(arguments)
+    if options.version:
+        return main(["--version"])
+    if options.info or options.spec:
+        from sqlshell.shell import describe
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("a number from 1")
-    return value
+        describe.write(spec=options.spec)
+        return 0
+    from sqlshell.errors import Error
+    from sqlshell.shell.exits import EXIT_USAGE, UsageError, exit_code, report
+
+    try:
+        return _run(options)
+    except UsageError as e:
+        if options.errors == "json":
+            report(e, form="json")
+        else:
+            sys.stderr.write(f"sqlshell: {e.message}\n" + (f"hint: {e.hint}\n" if e.hint else ""))
+        return EXIT_USAGE
+    except Error as e:
+        report(e, form=options.errors)
+        return exit_code(e)
 
 
 def _run(options: argparse.Namespace) -> int:
     from sqlshell.errors import Error
-    from sqlshell.shell.runner import Runner, report
+    from sqlshell.shell.config_file import Config, load
+    from sqlshell.shell.exits import UsageError
 
-    texts: list[tuple[str | None, str]] = []
-    if options.command is not None:
-        if options.action:
-            return _usage("-c and `run FILE` exclude each other")
-        texts.append((None, options.command))
-    elif options.action:
-        if options.action[0] != "run" or len(options.action) < 2:
-            return _usage("usage: sqlshell run FILE...   (or: sqlshell -c SQL)")
-        for name in options.action[1:]:
-            try:
-                texts.append((name, _read(name)))
-            except (OSError, UnicodeDecodeError) as e:
-                sys.stderr.write(f"sqlshell: cannot read {name}: {e}\n")
-                return EXIT_SOURCE
-    elif not sys.stdin.isatty():
-        texts.append(("standard input", sys.stdin.read()))
-    settings = dict(s.partition("=")[::2] for s in options.set)
+    config = Config() if options.no_config else load(options.profile)
+    complete(options, config)
+    scripts, missing = read_scripts(options)
+    if missing is not None:
+        return missing
+    for setting in options.set:
+        if "=" not in setting:
+            raise UsageError(f"a setting is KEY=VALUE, not `{setting}`")
+    settings = config.settings | dict(s.partition("=")[::2] for s in options.set)
+    if options.memory_limit:
+        settings["sqlshell.memory_limit"] = options.memory_limit
     from sqlshell.session import Session
 
+    interactive = scripts is None and not options.serve
     try:
         session = Session(
-            dialect=options.dialect,
+            dialect=options.dialect or "spark",
             workers=options.workers,
             settings=settings,
             warehouse=options.warehouse,
-            warm=not texts or any(_reads(text) for _, text in texts),
+            warm=not interactive and not options.check and (scripts is None or _reads(scripts)),
         )
     except Error as e:
-        report(e)
-        return EXIT_USAGE
+        raise UsageError(e.message, hint=e.hint) from None
     with session:
-        if not texts:
+        session.controls.timeout = options.timeout
+        runner = make_runner(session, options)
+        if options.serve:
+            from sqlshell.shell.serve import serve
+
+            return serve(options.serve, session)
+        if scripts is None:
             from sqlshell.shell.repl import Repl
 
-            return Repl(session, options.format or "box").run()
-        runner = Runner(session, options.format or "box", timer=options.timer)
-        for name, text in texts:
-            code = runner.run_script(text, name)
-            if code != EXIT_OK:
-                return code
-    return EXIT_OK
+            return Repl(runner, config.options).run()
+        return run_scripts(runner, scripts, options)
 
 
-def _reads(text: str) -> bool:
+def make_runner(session: Session, options: argparse.Namespace) -> Runner:
+    """A runner with the options of the command line."""
+    from sqlshell.shell.exits import UsageError
+    from sqlshell.shell.output import BINARY, Style, format_of
+    from sqlshell.shell.parameters import typed
+    from sqlshell.shell.runner import Options, Runner
+
+    name = options.format or (format_of(options.output) if options.output else "box")
+    if name in BINARY and not options.output and sys.stdout.isatty():
+        raise UsageError(f"{name} does not belong on a terminal", hint="add -o FILE")
+    for define in options.define:
+        if "=" not in define:
+            raise UsageError(f"a definition is name=text, not `{define}`")
+    terminal = sys.stdout.isatty() and not options.output
+    style = Style(
+        colour=terminal and "NO_COLOR" not in os.environ,
+        header=not options.no_header,
+        limit=options.max_rows,
+        null=options.null or "NULL",
+    )
+    return Runner(
+        session,
+        Options(
+            format=name,
+            style=style,
+            auto_width=terminal,
+            timer=options.timer,
+            stop=options.on_error == "stop",
+            errors=options.errors,
+            variables=dict(map(typed, options.param)),
+            defines=dict(d.partition("=")[::2] for d in options.define),
+        ),
+    )
+
+
+def run_scripts(runner: Runner, scripts: Scripts, options: argparse.Namespace) -> int:
+    """Run (or only check) scripts one after the other; gives the exit code."""
+    from contextlib import ExitStack
+
+    if options.check:
+        from sqlshell.shell.check import check_script
+
+        o = runner.options
+        codes = [
+            check_script(runner.session, t, n, errors=o.errors, variables=o.variables) for n, t in scripts
+        ]
+        return max(codes)
+    from sqlshell.shell.dots.info import Quit
+
+    with ExitStack() as stack:
+        stack.callback(runner.close)
+        if options.output:
+            from sqlshell.shell.dots.output import destination
+
+            stack.enter_context(_only_if_fine(runner))
+            runner.out = stack.enter_context(destination(options.output))
+            stack.enter_context(_failing(runner))
+        try:
+            for name, text in scripts:
+                code = runner.run_script(text, name)
+                if code != 0 and (runner.options.stop or code == 130):
+                    break
+        except Quit:
+            pass
+    return runner.failed
+
+
+class _Unfinished(Exception):
+    """Unwinds the output file of a failed run."""
+
+
+class _failing:  # noqa: N801 (a context manager)
+    """Raises at the end of a block whose run failed, so that `-o` leaves what was there before."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is None and self.runner.failed:
+            raise _Unfinished
+
+
+class _only_if_fine(_failing):  # noqa: N801
+    """Swallows what `_failing` raised."""
+
+    def __exit__(self, kind: object, *rest: object) -> bool:  # type: ignore[override]
+        return kind is _Unfinished
+
+
+def complete(options: argparse.Namespace, config: Config) -> None:
+    """Fill in from the configuration what the command line leaves open."""
+    import argparse
+
+    from sqlshell.shell.exits import UsageError
+    from sqlshell.shell.options import seconds
+    from sqlshell.shell.output import FORMATS
+
+    for key in ("dialect", "workers", "format", "memory_limit", "max_rows", "warehouse"):
+        if getattr(options, key) is None:
+            setattr(options, key, config.options.get(key))
+    options.timer = options.timer or config.options.get("timer", False)
+    options.null = config.options.get("null")
+    if options.format is not None and options.format not in FORMATS:
+        raise UsageError(f"{config.origins['format']}: there is no format {options.format}")
+    if options.timeout is None and "timeout" in config.options:
+        try:
+            options.timeout = seconds(config.options["timeout"])
+        except argparse.ArgumentTypeError as e:
+            raise UsageError(f"{config.origins['timeout']}: timeout takes {e}") from None
+
+
+def read_scripts(options: argparse.Namespace) -> tuple[Scripts | None, int | None]:
+    """What is to be run (None: ask the terminal), or the exit code when a file cannot be read."""
+    from sqlshell.shell.exits import EXIT_SOURCE, UsageError
+
+    files = list(options.file or [])
+    if options.action:
+        if options.action[0] != "run" or len(options.action) < 2:
+            raise UsageError("usage: sqlshell run FILE...   (or: sqlshell -c SQL)")
+        if options.command is not None:
+            raise UsageError("-c and `run FILE` exclude each other")
+        files += options.action[1:]
+    scripts: Scripts = []
+    for name in files:
+        try:
+            scripts.append((name, _read(name)))
+        except (OSError, UnicodeDecodeError) as e:
+            sys.stderr.write(f"sqlshell: cannot read {name}: {e}\n")
+            return None, EXIT_SOURCE
+    scripts += [(None, text) for text in options.command or []]
+    if not scripts and not options.serve and not sys.stdin.isatty():
+        scripts.append(("standard input", sys.stdin.read()))
+    return scripts or None, None
+
+
+def _reads(scripts: Scripts) -> bool:
     """Whether a script seems to read data: then its worker starts beside the parser. A guess costs no answer."""
-    return "from" in text.lower()
+    return any("from" in text.lower() for _, text in scripts)
 
 
 def _read(name: str) -> str:
@@ -136,11 +277,6 @@ def _read(name: str) -> str:
         return sys.stdin.read()
     with open(name, encoding="utf-8") as f:
         return f.read()
-
-
-def _usage(message: str) -> int:
-    sys.stderr.write(f"sqlshell: {message}\n")
-    return EXIT_USAGE
 
 
 if __name__ == "__main__":

@@ -1,78 +1,255 @@
-"""Runs statements for a person or a pipe: prints results, reports errors, turns them into exit codes."""
+"""Runs statements and commands for a person or a pipe: prints results, reports errors, gives exit codes."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from sqlshell.errors import Error, InternalError, OperationalError, QueryCancelled, render_error
-from sqlshell.shell.cli import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_SOURCE, EXIT_SQL
-from sqlshell.shell.render import write_result
+from sqlshell.errors import Error, InterfaceError
+from sqlshell.records import dataclass, field, replace
+from sqlshell.shell.exits import EXIT_INTERRUPTED, EXIT_OK, UsageError, exit_code, report
+from sqlshell.shell.output import BINARY, EXPORTED, FOR_PEOPLE, Style, write_result
+from sqlshell.shell.script import Branches, Loop, Node, Step, nodes, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlshell.result import Result
     from sqlshell.session import Session
+
+_LAST = re.compile(r"(?<![\w`.'\"])_(?![\w`'\"(])")
+_SOURCE = re.compile(r"source\s+(?P<path>[^\s;]+|'[^']+')\s*;?", re.IGNORECASE)
+_DEFINED = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass
+class Options:
+    """What the command line or commands set for a run."""
+
+    format: str = "box"
+    style: Style = field(default_factory=Style)
+    timer: bool = False
+    stop: bool = True
+    """Whether the first error ends a script."""
+    errors: str = "text"
+    variables: dict[str, Any] = field(default_factory=dict)
+    """Values of `:name` markers."""
+    defines: dict[str, str] = field(default_factory=dict)
+    """Texts that replace `${name}` before anything is parsed."""
+    interactive: bool = False
+    auto_width: bool = False
+    """Tables take the terminal's width, whatever it is now."""
+    keep_last: bool = False
+    """Results stay readable as `_`, so workers must not write them as text."""
 
 
 class Runner:
     """Runs scripts on one session and writes their results to `out`."""
 
-    def __init__(
-        self, session: Session, format: str = "box", *, timer: bool = False, out: TextIO | None = None
-    ) -> None:
+    def __init__(self, session: Session, options: Options | None = None, out: TextIO | None = None) -> None:
         self.session = session
-        self.format = format
-        self.timer = timer
+        self.options = options or Options()
         self.out = out or sys.stdout
+        self.once: str | None = None
+        """A file, or `| command`, that the next result goes to."""
+        self.tee: TextIO | None = None
+        self.pager: Callable[[], contextlib.AbstractContextManager[TextIO]] | None = None
+        self.last: Result | None = None
+        self.failed = EXIT_OK
+        """The exit code of the first failure."""
+        self.files: contextlib.ExitStack = contextlib.ExitStack()
+        self.history: list[str] = []
+        self.editing = "emacs"
+        self._depth = 0
+        self._results = 0
+
+    # -- scripts
 
     def run_script(self, text: str, name: str | None = None) -> int:
-        """Run every statement, stopping at the first error; gives the exit code."""
-        from sqlshell.parser.script import split
-
+        """Run every step, up to the first error unless told to go on; gives the exit code."""
+        text = self._define(text)
+        if not self.options.interactive:
+            self.options.keep_last = _LAST.search(text) is not None
         try:
-            chunks = split(text)
+            tree = nodes(list(steps(text)))
         except Error as e:
-            report(e, text, name)
-            return EXIT_SQL
-        for chunk in chunks:
-            code = self.run_statement(chunk.text, name, chunk.line)
-            if code != EXIT_OK:
+            report(e, None, name, form=self.options.errors)
+            return self._fail(exit_code(e))
+        return self._run(tree, name)
+
+    def read(self, path: str) -> int:
+        """Run a file's script (`.read`, `SOURCE`)."""
+        if self._depth >= 16:
+            raise UsageError(f"scripts read each other without end: {path}")
+        try:
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+        except (OSError, UnicodeDecodeError) as e:
+            raise UsageError(f"cannot read {path}: {e}") from None
+        self._depth += 1
+        try:
+            return self.run_script(text, path)
+        finally:
+            self._depth -= 1
+
+    def _define(self, text: str) -> str:
+        defines = self.options.defines
+        if not defines:
+            return text
+        return _DEFINED.sub(lambda m: defines.get(m[1], m[0]), text)
+
+    def _run(self, tree: tuple[Node, ...], name: str | None) -> int:
+        for node in tree:
+            match node:
+                case Step():
+                    code = self.run_step(node, name)
+                case Branches():
+                    code = self._guarded(lambda n=node: self._branch(n, name), node.arms[0][0], name)  # type: ignore[misc]
+                case Loop():
+                    code = self._guarded(lambda n=node: self._loop(n, name), node.head, name)  # type: ignore[misc]
+            if code == EXIT_INTERRUPTED or (code != EXIT_OK and self.options.stop):
+                return code
+        return self.failed if not self.options.interactive else EXIT_OK
+
+    def _branch(self, node: Branches, name: str | None) -> int:
+        from sqlshell.shell.dots.control import holds
+
+        for condition, body in node.arms:
+            if condition.name == "else" or holds(self, condition.argument):
+                return self._run(body, name)
+        return EXIT_OK
+
+    def _loop(self, node: Loop, name: str | None) -> int:
+        from sqlshell.shell.dots.control import loop_rows
+
+        for values in loop_rows(self, node.head.argument):
+            self.options.variables.update(values)
+            code = self._run(node.body, name)
+            if code == EXIT_INTERRUPTED or (code != EXIT_OK and self.options.stop):
                 return code
         return EXIT_OK
 
-    def run_statement(self, text: str, name: str | None = None, line: int = 1) -> int:
-        """Run and print one statement; errors are reported on stderr. Ctrl-C cancels it."""
-        start = time.perf_counter()
+    def run_step(self, step: Step, name: str | None = None) -> int:
+        """Run one statement or command."""
+        if step.is_command:
+            from sqlshell.shell.dots import run_command
+
+            return self._guarded(lambda: run_command(self, step.name, step.argument), step, name)
+        source = _SOURCE.fullmatch(step.text)
+        if source is not None:
+            return self._guarded(lambda: self.read(source["path"].strip("'")), step, name)
+        if step.name:
+            from sqlshell.shell.dots.control import ended_by
+
+            return self._guarded(lambda: ended_by(self, step), step, name)
+        return self._guarded(lambda: self.execute(step.text), step, name)
+
+    def _guarded(self, action: Callable[[], int | None], step: Step, name: str | None) -> int:
+        """Run an action; its errors are reported on stderr. Ctrl-C cancels it."""
         try:
-            result = self.session.execute(text)
-            try:
-                for warning in result.warnings:
-                    sys.stderr.write(f"warning: {warning}\n")
-                write_result(result, self.out, self.format)
-            finally:
-                result.close()
+            code = action() or EXIT_OK
         except KeyboardInterrupt:
             self.session.cancel()
             sys.stderr.write("cancelled\n")
-            return EXIT_INTERRUPTED
+            return self._fail(EXIT_INTERRUPTED)
         except Error as e:
-            report(e, text, name, line)
-            return exit_code(e)
-        if self.timer:
+            report(e, step.text or None, name, step.line, form=self.options.errors)
+            return self._fail(exit_code(e))
+        return code if code == EXIT_OK else self._fail(code)
+
+    def _fail(self, code: int) -> int:
+        self.failed = self.failed or code
+        return code
+
+    # -- statements
+
+    def execute(self, text: str) -> int:
+        """Run and print one statement; raises its error."""
+        start = time.perf_counter()
+        self.show(self.query(text))
+        if self.options.timer:
             sys.stderr.write(f"time: {time.perf_counter() - start:.3f} s\n")
         return EXIT_OK
 
+    def query(self, text: str, *, export: bool = True) -> Result:
+        """Run one statement with the variables' values; warnings go to stderr, rows stay to be read."""
+        options = self.options
+        if _LAST.search(text) and self.last is not None:
+            from sqlshell.shell.last import define_last
 
-def report(error: Error, text: str | None = None, name: str | None = None, line: int = 1) -> None:
-    """Write an error to stderr, with the place in the script where it stands."""
-    where = f"{name}:{line}: " if name else ""
-    sys.stderr.write(where + render_error(error, error.statement or text) + "\n")
+            define_last(self.session, self.last)
+        plain = options.format in EXPORTED and export and not options.keep_last
+        wanted = plain and options.style.limit is None and self.tee is None
+        self.session.controls.export = options.format if wanted else None
+        with self._progress():
+            result = self.session.execute(text, options.variables or None)
+            if options.format in FOR_PEOPLE or not export:
+                result.row_count  # noqa: B018 (it waits for the end, which progress should show)
+        for warning in result.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+        return result
 
+    def show(self, result: Result) -> None:
+        """Print a result where results go; it becomes `_`, or is closed."""
+        options = self.options
+        try:
+            style = replace(options.style, zone=self.session.settings.get("sqlshell.timeZone"))
+            if options.auto_width:
+                style = replace(style, width=os.get_terminal_size(sys.stdout.fileno()).columns or None)
+            if options.format in BINARY and result.is_query:
+                self._results += 1
+                if self._results > 1 and self.once is None:
+                    raise InterfaceError(
+                        f"a {options.format} file holds one result", hint="use .once FILE for each"
+                    )
+            with self._target() as out:
+                left = write_result(result, out, options.format, style)
+            if left:
+                sys.stderr.write(f"{left} rows not shown: --max-rows is {style.limit}\n")
+            if self.tee is not None:
+                write_result(result, self.tee, options.format, replace(style, colour=False))
+        except BaseException:
+            result.close()
+            raise
+        self.remember(result)
 
-def exit_code(error: Error) -> int:
-    """The process's exit code for an error."""
-    if isinstance(error, QueryCancelled):
-        return EXIT_INTERRUPTED
-    if isinstance(error, OperationalError):
-        return EXIT_SOURCE
-    return EXIT_BUG if isinstance(error, InternalError) else EXIT_SQL
+    def remember(self, result: Result) -> None:
+        """Keep a query's result as `_`; the one before goes."""
+        if not result.is_query or not self.options.keep_last:
+            result.close()
+            return
+        if self.last is not None:
+            self.session.views.pop("_", None)
+            self.last.close()
+        self.last = result
+
+    @contextlib.contextmanager
+    def _target(self) -> Iterator[TextIO]:
+        once, self.once = self.once, None
+        if once is not None:
+            from sqlshell.shell.dots.output import destination
+
+            with destination(once) as out:
+                yield out
+        elif self.pager is not None and self.out is sys.stdout:
+            with self.pager() as out:
+                yield out
+        else:
+            yield self.out
+
+    def _progress(self) -> contextlib.AbstractContextManager[None]:
+        if not sys.stderr.isatty():
+            return contextlib.nullcontext()
+        from sqlshell.shell.progress import shown
+
+        return shown(self.session.controls)
+
+    def close(self) -> None:
+        """Finish the files that results went to."""
+        if self.last is not None:
+            self.last.close()
+        self.files.close()

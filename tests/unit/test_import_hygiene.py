@@ -12,7 +12,7 @@ HEAVY = ("polars", "pyarrow", "numpy", "deltalake", "prompt_toolkit", "typer", "
 CASES = {
     "import": "import sqlshell",
     "connect": "import sqlshell; sqlshell.connect",
-    "help": "from sqlshell.shell.cli import build_parser; build_parser().format_help()",
+    "help": "from sqlshell.shell.options import build_parser; build_parser().format_help()",
     "literal": ("from sqlshell.shell.cli import main; assert main(['-c', \"select 1 as x, 'a' as y\"]) == 0"),
     "version": "from sqlshell.shell.cli import main; assert main(['--version']) == 0",
 }
