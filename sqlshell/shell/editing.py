@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
+    from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.document import Document
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.history import History as Past
@@ -161,19 +162,7 @@ def bindings(completer: SqlCompleter) -> KeyBindings:
 
     @keys.add("tab")
     def _complete(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        if buffer.complete_state is not None:
-            buffer.complete_next()
-        elif not buffer.document.current_line_before_cursor.strip():
-            buffer.insert_text("    ")
-        else:  # at once: one that is under way because of typing would swallow the key
-            wanted = CompleteEvent(completion_requested=True)
-            found = list(completer.get_completions(buffer.document, wanted))
-            if len(found) == 1:
-                buffer.apply_completion(found[0])
-            elif found:
-                buffer.complete_state = CompletionState(buffer.document, found)
-                buffer.go_to_completion(0)
+        _tab(event.current_buffer, completer)
 
     @keys.add("escape", "enter")
     def _newline(event: KeyPressEvent) -> None:
@@ -201,6 +190,21 @@ def bindings(completer: SqlCompleter) -> KeyBindings:
         event.current_buffer.cancel_completion()
 
     return keys
+
+
+def _tab(buffer: Buffer, completer: SqlCompleter) -> None:
+    """The best completion, or the next one of the menu; white space at the start of a line."""
+    if buffer.complete_state is not None:
+        buffer.complete_next()
+    elif not buffer.document.current_line_before_cursor.strip():
+        buffer.insert_text("    ")
+    else:  # at once: one that is under way because of typing would swallow the key
+        found = list(completer.get_completions(buffer.document, CompleteEvent(completion_requested=True)))
+        if len(found) == 1:
+            buffer.apply_completion(found[0])
+        elif found:
+            buffer.complete_state = CompletionState(buffer.document, found)
+            buffer.go_to_completion(0)
 
 
 def _may_run(text: str) -> bool:
