@@ -11,6 +11,7 @@ CALLS = {
     "evaluate": "sqlshell.exec.lower:evaluate",
     "describe_source": "sqlshell.storage.describe:describe_source",
     "read_checkpoint": "sqlshell.storage.delta.checkpoint_read:read_checkpoint",
+    "write_checkpoint": "sqlshell.storage.delta.checkpoint_write:write_checkpoint",
     "ping": "sqlshell.exec.worker_calls:ping",
     "sleep": "time:sleep",
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sqlshell.errors import ConcurrentModificationError
-from sqlshell.storage.delta import commit_checks, conflicts
+from sqlshell.storage.delta import commit_checks, conflicts, maintenance
 from sqlshell.storage.delta.actions import (
     Add,
     CommitInfo,
@@ -77,7 +77,9 @@ def commit(
     head.update(info or {})
     if read is None:
         return _create(table, ours, head)
-    return _append(table, read, ours, head, reads, app_id)
+    version = _append(table, read, ours, head, reads, app_id)
+    maintenance.after_commit(table, version, read)
+    return version
 
 
 def already_written(snapshot: Snapshot, app_id: tuple[str, int]) -> bool:

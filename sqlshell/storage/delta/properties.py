@@ -124,3 +124,23 @@ def features_of(properties: Mapping[str, str]) -> set[str]:
     if "clustering" in found:
         found.add("domainMetadata")
     return found
+
+
+_MILLISECONDS = {
+    "microsecond": 0.001,
+    "millisecond": 1,
+    "second": 1000,
+    "minute": 60_000,
+    "hour": 3_600_000,
+    "day": 86_400_000,
+    "week": 604_800_000,
+}
+
+
+def duration_ms(value: str | None, default: str) -> int:
+    """Milliseconds of a property such as `interval 30 days`; of `default` when it is not set or not readable."""
+    for text in (value or "", default):
+        parts = re.findall(r"(\d+)\s+([a-z]+?)s?\b", text.lower())
+        if parts and all(unit in _MILLISECONDS for _, unit in parts):
+            return int(sum(int(number) * _MILLISECONDS[unit] for number, unit in parts))
+    raise ValueError(default)

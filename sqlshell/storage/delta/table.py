@@ -19,7 +19,7 @@ from sqlshell.storage.delta.store import LogFile, LogStore, open_store
 from sqlshell.storage.uri import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sqlshell.storage.delta.actions import Action
     from sqlshell.storage.delta.time_travel import VersionLike
@@ -50,17 +50,30 @@ def call_here(name: str, *args: Any) -> Any:
     """Run a function for `Call` in this process (tests, workers)."""
     from sqlshell.storage.delta import checkpoint_read
 
-    functions = {"read_checkpoint": checkpoint_read.read_checkpoint}
-    return functions[name](*args)
+    if name == "write_checkpoint":
+        from sqlshell.storage.delta.checkpoint_write import write_checkpoint
+
+        return write_checkpoint(*args)
+    return {"read_checkpoint": checkpoint_read.read_checkpoint}[name](*args)
 
 
 class DeltaTable:
-    """A table's log. Not safe for use by several threads at once."""
+    """A table's log. Not safe for use by several threads at once.
 
-    def __init__(self, location: str, call: Call = call_here, store: LogStore | None = None) -> None:
+    `held()` gives versions that the cleanup of the log must leave readable (tags, models).
+    """
+
+    def __init__(
+        self,
+        location: str,
+        call: Call = call_here,
+        store: LogStore | None = None,
+        held: Callable[[], Iterable[int]] = tuple,
+    ) -> None:
         self.location = resolve(location)
         self.store: LogStore = store or open_store(self.location)
         self.call = call
+        self.held = held
         self._latest: Snapshot | None = None
         self._mark: LogFile | None = None
         self._old: OrderedDict[int, Snapshot] = OrderedDict()
