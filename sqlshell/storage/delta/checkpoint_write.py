@@ -48,7 +48,12 @@ def _rows(snapshot: Snapshot, now_ms: int) -> list[tuple[str, dict[str, Any]]]:
     state = snapshot.state
     oldest = now_ms - duration_ms(snapshot.setting("delta.deletedFileRetentionDuration"), TOMBSTONES)
     kept = [r for r in state.tombstones.values() if (r.deletion_timestamp or 0) > oldest]
-    others: list[Action] = [snapshot.protocol, snapshot.metadata, *state.txns.values(), *state.domains.values()]
+    others: list[Action] = [
+        snapshot.protocol,
+        snapshot.metadata,
+        *state.txns.values(),
+        *state.domains.values(),
+    ]
     rows = [to_body(a) for a in (*others, *kept, *state.files.values())]
     for kind, body in rows:
         if kind in {"add", "remove"}:
