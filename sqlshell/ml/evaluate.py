@@ -1,4 +1,8 @@
-"""Metrics as SQL over `__input` (label, predicted, probs): one query for each kind of model."""
+"""Metrics as SQL over `__input`: one query for each kind of model.
+
+Its columns are `label` and `predicted`; for classifiers `share` (the probability of the row's own class) and, of two
+classes, `score` (the probability of the second one); for clusters `distance` (from the nearest centroid).
+"""
 
 from __future__ import annotations
 
@@ -21,33 +25,36 @@ FROM (SELECT CAST(label AS DOUBLE) AS y, predicted AS p FROM __input WHERE label
 # Of the second class when there are two, else averaged over the classes that occur (macro); a class never predicted
 # has precision 0. Both as in scikit-learn.
 CLASSIFICATION = """
-WITH rows AS (
-  SELECT label, predicted, element_at(filter(probs, x -> x.label = r.label), 1).prob AS share
-  FROM __input AS r WHERE label IS NOT NULL
+WITH cells AS (
+  SELECT label, predicted, count(*) AS n, sum(ln(greatest(share, 1e-15D))) AS likelihood
+  FROM __input WHERE label IS NOT NULL GROUP BY label, predicted
+), present AS (SELECT label, sum(n) AS n FROM cells GROUP BY label
+), claimed AS (SELECT predicted AS label, sum(n) AS n FROM cells GROUP BY predicted
 ), counts AS (
-  SELECT c.label, sum(CAST(r.label = c.label AND r.predicted = c.label AS INT)) AS hits,
-         sum(CAST(r.predicted = c.label AS INT)) AS predicted, sum(CAST(r.label = c.label AS INT)) AS present
-  FROM rows AS r CROSS JOIN (SELECT DISTINCT label FROM rows UNION SELECT DISTINCT predicted FROM rows) AS c
-  GROUP BY c.label
+  SELECT label, sum(if(label <=> predicted, n, 0)) AS hits, sum(present) AS present, sum(claimed) AS claimed
+  FROM (SELECT label, predicted, n, 0L AS present, 0L AS claimed FROM cells
+        UNION ALL SELECT label, NULL, 0L, n, 0L FROM present
+        UNION ALL SELECT label, NULL, 0L, 0L, n FROM claimed)
+  GROUP BY label
 ), scores AS (
-  SELECT avg(coalesce(hits / nullif(predicted, 0), 0)) AS precision,
+  SELECT avg(coalesce(hits / nullif(claimed, 0), 0)) AS precision,
          avg(coalesce(hits / nullif(present, 0), 0)) AS recall,
-         avg(coalesce(2 * hits / nullif(predicted + present, 0), 0)) AS f1
+         avg(coalesce(2 * hits / nullif(claimed + present, 0), 0)) AS f1
   FROM counts{only}
+), whole AS (
+  SELECT sum(if(label = predicted, n, 0)) / nullif(sum(n), 0) AS accuracy, -sum(likelihood) / nullif(sum(n), 0) AS loss
+  FROM cells
 )
-SELECT any_value(s.precision) AS precision, any_value(s.recall) AS recall,
-       avg(CAST(r.label = r.predicted AS INT)) AS accuracy, any_value(s.f1) AS f1_score,
-       -avg(ln(greatest(coalesce(r.share, 0), 1e-15D))) AS log_loss{area}
-FROM rows AS r CROSS JOIN scores AS s
+SELECT s.precision, s.recall, w.accuracy, s.f1 AS f1_score, w.loss AS log_loss{area}
+FROM whole AS w CROSS JOIN scores AS s
 """
 
-# The area under the ROC curve is the chance that a positive row scores above a negative one: ranks, ties halved.
+# The area under the ROC curve: the chance that a row of the second class scores above one of the first, ties halved.
 AREA = """,
-       (SELECT (sum(CASE WHEN positive THEN place END) - count_if(positive) * (count_if(positive) + 1) / 2)
-               / nullif(count_if(positive) * count_if(NOT positive), 0)
-        FROM (SELECT positive, rank() OVER (ORDER BY score) + (count(*) OVER (PARTITION BY score) - 1) / 2 AS place
-              FROM (SELECT label = {positive} AS positive, element_at(probs, 2).prob AS score
-                    FROM __input WHERE label IS NOT NULL))) AS roc_auc"""
+       (SELECT sum(hits * (below + misses / 2)) / nullif(sum(hits) * sum(misses), 0)
+        FROM (SELECT hits, misses, sum(misses) OVER (ORDER BY score) - misses AS below
+              FROM (SELECT score, count_if(label = {positive}) AS hits, count_if(label != {positive}) AS misses
+                    FROM __input WHERE label IS NOT NULL GROUP BY score))) AS roc_auc"""
 
 CONFUSION = """
 SELECT label AS expected_label, {columns}
@@ -56,9 +63,9 @@ FROM __input WHERE label IS NOT NULL GROUP BY label ORDER BY label
 
 ROC = """
 WITH scored AS (
-  SELECT element_at(probs, 2).prob AS score, count_if(label = {positive}) AS hits,
+  SELECT score, count_if(label = {positive}) AS hits,
          count_if(label != {positive}) AS misses
-  FROM __input WHERE label IS NOT NULL GROUP BY 1
+  FROM __input WHERE label IS NOT NULL GROUP BY score
 ), running AS (
   SELECT score, sum(hits) OVER (ORDER BY score DESC) AS true_positives,
          sum(misses) OVER (ORDER BY score DESC) AS false_positives,
@@ -72,12 +79,7 @@ SELECT score AS threshold, true_positives / nullif(positives, 0) AS recall,
 FROM running ORDER BY score DESC
 """
 
-CLUSTERS = """
-WITH nearest AS (
-  SELECT centroid_id, array_min(transform(nearest_centroids_distance, x -> x.distance)) AS distance FROM __input
-)
-SELECT avg(distance * distance) AS mean_squared_distance FROM nearest
-"""
+CLUSTERS = "SELECT avg(distance * distance) AS mean_squared_distance FROM __input"
 
 
 def metrics_text(model: Model, options: dict[str, Any]) -> str:

@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, did_you_mean
-from sqlshell.expr.expr import Column, Expr, Literal, substitute
+from sqlshell.expr.expr import Case, Column, Expr, Literal, When, substitute
 from sqlshell.ml import evaluate
 from sqlshell.ml.column_names import column_names
 from sqlshell.ml.model import Model, of_version
 from sqlshell.ml.transform import features_of
+from sqlshell.plan.call import make_call
 from sqlshell.plan.context import BoundQuery
-from sqlshell.plan.logical import Plan, Project, Values, fresh_id, named, passthrough
+from sqlshell.plan.logical import Named, Plan, Project, Values, fresh_id, named, passthrough
 from sqlshell.storage.models import parse_reference
 from sqlshell.types import BIGINT, DOUBLE, STRING, Array, Field, SqlType, Struct
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sqlshell.errors import Span
+    from sqlshell.ml.expressions import Outputs
     from sqlshell.plan.context import BindContext
     from sqlshell.storage.models import Models
 
@@ -188,17 +190,35 @@ def _measured(
 def compared(
     model: Model, data: BoundQuery, features: dict[str, Expr], options: dict[str, Any]
 ) -> BoundQuery:
-    """`label`, `predicted` and `probs` (or what a clustering says) of each row."""
+    """What `evaluate` measures: see there."""
     outputs = model.estimator.outputs(model, features, options)
     plan: Plan = data.plan
     for item in outputs.steps:
         plan = Project(plan, (*(passthrough(c) for c in plan.output), item))
-    names = ["predicted", "probs"] if model.label is not None else [n for n, _ in outputs.columns]
-    items = [named(n, e) for n, (_, e) in zip(names, outputs.columns, strict=False)]
-    if model.label is not None:
-        given = _given(data)
-        items.append(named("label", given[model.label.lower()]))
+    task = model.estimator.task
+    items: list[Named] = []
+    if task == "clustering":
+        distances = next(i.column for i in outputs.steps if i.column.name == "distances")
+        items.append(named("distance", make_call("array_min", [distances])))
+    elif model.label is None:
+        items = [named(n, e) for n, e in outputs.columns]
+    else:
+        label = _given(data)[model.label.lower()]
+        items += [named("label", label), named("predicted", outputs.columns[0][1])]
+        if task == "classification":
+            items += _shares(model, label, outputs)
     return BoundQuery(Project(plan, tuple(items)), tuple(i.column.name for i in items))
+
+
+def _shares(model: Model, label: Expr, outputs: Outputs) -> list[Named]:
+    pairs = outputs.columns[1][1].children
+    probabilities = [pair.children[3] for pair in pairs]
+    branches = tuple(
+        When(make_call("=", [label, Literal(c, model.label_type)]), p)
+        for c, p in zip(model.classes, probabilities, strict=True)
+    )
+    share = named("share", Case(branches, Literal(0.0, DOUBLE), DOUBLE))
+    return [share, named("score", probabilities[1])] if len(model.classes) == 2 else [share]
 
 
 def _confusion(

@@ -69,6 +69,10 @@ class Surroundings(Protocol):
     def warn(self, text: str) -> None: ...
 
 
+MEASURED = 10_000
+"""Rows that metrics are taken on when none are held out."""
+
+
 @dataclass
 class Prepared:
     """A training set: the transformed query, which of its columns are features, and the roles of raw columns."""
@@ -79,6 +83,8 @@ class Prepared:
     label_type: SqlType | None
     weight: Expr | None
     fraction: Expr
+    hashed: Expr
+    """A number in [0, 1) from the whole row."""
     eval_fraction: float | None
     """None: by the number of rows."""
     statistics: dict[str, Any]
@@ -139,7 +145,8 @@ def prepare(
         and options["data_split_method"] == "auto_split"
     ):
         options["data_split_method"] = "no_split"
-    fraction, eval_fraction = _split(options, raw)
+    hashed = make_call("ml_row_fraction", [Literal(options["seed"], BIGINT), *raw.values()])
+    fraction, eval_fraction = _split(options, raw, hashed)
     rows_needed = options["data_split_method"] == "auto_split" and statement.transform is not None
     if rows_needed:
         count = Aggregate(query.plan, (), (named("n", _count()),))
@@ -168,7 +175,7 @@ def prepare(
         for n, c in zip(query.names, query.plan.output, strict=True)
         if n.lower() not in skipped or statement.transform is not None
     ]
-    return Prepared(transformed, features, label, label_type, _weight(options, raw), fraction, eval_fraction,
+    return Prepared(transformed, features, label, label_type, _weight(options, raw), fraction, hashed, eval_fraction,
                     statistics, inputs, query)  # fmt: skip
 
 
@@ -189,10 +196,9 @@ def _named_column(raw: dict[str, Any], name: str, role: str) -> Any:
     return column
 
 
-def _split(options: dict[str, Any], raw: dict[str, Any]) -> tuple[Expr, float | None]:
+def _split(options: dict[str, Any], raw: dict[str, Any], hashed: Expr) -> tuple[Expr, float | None]:
     """A number in [0, 1) by row; rows below the share (the second answer) are held out."""
     method = options["data_split_method"]
-    hashed = make_call("ml_row_fraction", [Literal(options["seed"], BIGINT), *raw.values()])
     if method == "no_split":
         return Literal(1.0, DOUBLE), 0.0
     if method == "custom":
@@ -386,12 +392,15 @@ def _hold_out(around: Surroundings, prepared: Prepared, model: Model, result: Tr
         items.append(named(f"{model.label}", prepared.label))
     items.append(named("__fraction", prepared.fraction))
     plan: Plan = Project(_with_raw(prepared, items), tuple(items))
-    on = "training rows"
+    rows = int(result.statistics.pop("all_rows", result.count))
     if share is None:
-        rows = int(result.statistics.pop("all_rows", result.count))
         share = auto_fraction(rows)
+    on = "held-out rows" if share else "training rows"
+    if not share and rows > 2 * MEASURED:
+        share, on = MEASURED / rows, f"about {MEASURED:,} of the training rows"
+        items[-1] = named("__fraction", prepared.hashed)
+        plan = Project(_with_raw(prepared, items), tuple(items))
     if share:
-        on = "held-out rows"
         plan = Filter(plan, make_call("<", [items[-1].column, Literal(share, DOUBLE)]))
     from sqlshell.plan.context import BoundQuery
 
