@@ -107,14 +107,14 @@ def _inside(target: Target, fields: Fields, path: tuple[str, ...], span: Span | 
 
 
 def _index(target: Target, fields: Fields, name: str, path: tuple[str, ...], span: Span | None) -> int:
-    """Where a field is. Raises DELTA_COLUMN_NOT_FOUND_IN_SCHEMA."""
+    """Where a field is. Raises UNRESOLVED_COLUMN.WITH_SUGGESTION."""
     for i, f in enumerate(fields):
         if f["name"].lower() == name.lower():
             return i
     names = [f["name"] for f in fields]
     raise AnalysisError(
         f"`{target.name}` has no column `{'.'.join(path)}`",
-        condition="DELTA_COLUMN_NOT_FOUND_IN_SCHEMA",
+        condition="UNRESOLVED_COLUMN.WITH_SUGGESTION",
         span=span,
         hint=did_you_mean(name, names) or "there are " + ", ".join(names),
     )
@@ -157,7 +157,7 @@ def _add(session: Session, target: Target, action: st.AddColumns) -> None:
 def _check_new(target: Target, holder: Fields, name: str, span: Span | None) -> None:
     if any(f["name"].lower() == name.lower() for f in holder):
         raise AnalysisError(
-            f"`{target.name}` has a column `{name}` already", condition="FIELD_ALREADY_EXISTS", span=span
+            f"`{target.name}` has a column `{name}` already", condition="COLUMN_ALREADY_EXISTS", span=span
         )
 
 

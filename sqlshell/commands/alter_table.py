@@ -235,8 +235,9 @@ def rename(session: Session, found: CatalogObject, action: st.RenameTo, kind: st
     if found.kind != kind:
         raise AnalysisError(
             f"`{found.full_name}` is a {found.kind}",
-            condition="WRONG_COMMAND_FOR_OBJECT_TYPE",
+            condition=f"EXPECT_{kind.upper()}_NOT_{found.kind.upper()}.USE_ALTER_{found.kind.upper()}",
             span=action.span,
+            hint=f"ALTER {found.kind.upper()} {found.full_name} RENAME TO ...",
         )
     catalog = session.catalog
     to = relations.qualify(action.name, found.schema, action.span)

@@ -125,8 +125,9 @@ def comment_on(session: Session, s: st.CommentOn) -> Result:
     if found.kind != s.kind:
         raise AnalysisError(
             f"`{found.full_name}` is a {found.kind}",
-            condition="WRONG_COMMAND_FOR_OBJECT_TYPE",
+            condition=f"EXPECT_{s.kind.upper()}_NOT_{found.kind.upper()}.NO_ALTERNATIVE",
             span=s.name_span,
+            hint=f"COMMENT ON {found.kind.upper()} {found.full_name} IS ...",
         )
     if relations.is_delta(found):
         from sqlshell.commands.alter_table import save

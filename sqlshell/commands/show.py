@@ -135,7 +135,7 @@ def _table_rows(session: Session, s: st.Describe) -> list[tuple[Any, ...]]:
     if not wanted:
         raise AnalysisError(
             f"`{'.'.join(s.target)}` has no column `{'.'.join(s.column)}`",
-            condition="UNRESOLVED_COLUMN.WITH_SUGGESTION",
+            condition="COLUMN_NOT_FOUND",
             span=s.target_span,
             hint=did_you_mean(s.column[-1], [r[0] for r in rows]),
         )

@@ -276,7 +276,7 @@ def check_default(session: Session, text: str, name: str, kind: SqlType, span: S
         store_assign(bound, kind, column=name, span=span)
     except AnalysisError as e:
         if e.condition.startswith("UNRESOLVED_COLUMN"):
-            e.condition = "INVALID_DEFAULT_VALUE.UNRESOLVED_EXPRESSION"
+            e.condition = "INVALID_DEFAULT_VALUE.NOT_CONSTANT"
         elif e.condition == "UNSUPPORTED_EXPR_FOR_TABLE":
             e.condition = "INVALID_DEFAULT_VALUE.SUBQUERY_EXPRESSION"
         raise

@@ -335,20 +335,18 @@ def create_like(session: Session, s: st.CreateTableLike) -> Result:
 
 
 def drop_table(session: Session, s: st.DropTable) -> Result:
-    """DROP TABLE [IF EXISTS] name [PURGE]: a tombstone; the files of a managed table stay for UNDROP."""
+    """DROP TABLE [IF EXISTS] name [PURGE]: a tombstone; the files of a managed table stay for UNDROP.
+
+    A view of that name is dropped too, as in Spark.
+    """
+    if len(s.name) == 1 and session.views.pop(s.name[0].lower(), None) is not None:
+        session.uncache(s.name[0].lower())
+        return command("OK")
     found = relations.find(session, s.name, s.name_span)
-    temporary = len(s.name) == 1 and s.name[0].lower() in session.views
-    if found is None and not temporary:
+    if found is None:
         if s.if_exists:
             return command("OK")
         raise relations.not_found(session, s.name, s.name_span)
-    if temporary or (found is not None and found.kind != "table"):
-        raise AnalysisError(
-            f"`{'.'.join(s.name)}` is a view: DROP VIEW drops it",
-            condition="WRONG_COMMAND_FOR_OBJECT_TYPE",
-            span=s.name_span,
-        )
-    assert found is not None
     drop_relation(session, found, purge=s.purge)
     purge_expired(session, found.schema)
     return command("OK")

@@ -24,7 +24,14 @@ def create_view(session: Session, s: base.CreateView) -> Result:
     """CREATE [OR REPLACE] [TEMPORARY] VIEW over a query, or over files."""
     if not s.temporary:
         return _create_persistent(session, s)
-    name = ".".join(s.name).lower()
+    if len(s.name) > 1:
+        raise AnalysisError(
+            f"a temporary view belongs to no schema: `{'.'.join(s.name)}` has {len(s.name)} parts",
+            condition="INVALID_TEMP_OBJ_QUALIFIER",
+            span=s.name_span,
+            hint=f"CREATE TEMPORARY VIEW {s.name[-1]}, or CREATE VIEW {'.'.join(s.name)}",
+        )
+    name = s.name[0].lower()
     if name in session.views and not s.replace:
         if s.if_not_exists:
             return command("OK")
@@ -50,7 +57,8 @@ def check_columns(s: base.CreateView, bound: BoundQuery) -> None:
     if columns and len(columns) != len(bound.names):
         raise AnalysisError(
             f"the view names {len(columns)} columns, its query gives {len(bound.names)}",
-            condition="CREATE_VIEW_COLUMN_ARITY_MISMATCH",
+            condition="CREATE_VIEW_COLUMN_ARITY_MISMATCH."
+            + ("NOT_ENOUGH_DATA_COLUMNS" if len(columns) > len(bound.names) else "TOO_MANY_DATA_COLUMNS"),
             span=s.name_span,
         )
     lowered = [n.lower() for n in (columns or bound.names)]
@@ -148,15 +156,15 @@ def _explain_temporary(session: Session, error: AnalysisError) -> None:
 
 def alter_view(session: Session, s: st.Alter) -> Result:
     """ALTER VIEW name AS query | RENAME TO | SET/UNSET TBLPROPERTIES."""
+    if isinstance(s.action, st.RenameTo):
+        from sqlshell.commands.alter_table import rename
+
+        rename(session, relations.require(session, s.name, s.name_span), s.action, "view")
+        return command("OK")
     found = _require_view(session, s.name, s.name_span)
     name = (found.schema, found.name)
     payload = dict(found.payload)
     match s.action:
-        case st.RenameTo():
-            from sqlshell.commands.alter_table import rename
-
-            rename(session, found, s.action, "view")
-            return command("OK")
         case st.RedefineView():
             names = list(_bind(session, s.action.query, name).names)
             payload = {k: v for k, v in payload.items() if k not in ("columns", "comments")}

@@ -269,9 +269,9 @@ def _numbers(directory: str) -> list[int]:
 def _match(home: str, name: str) -> str | None:
     """The entry of a directory that is called `name` in any case."""
     encoded = _encode(name)
-    entries = files.names_in(home)
-    if encoded in entries:
+    if files.is_directory(os.path.join(home, encoded)):
         return encoded
+    entries = files.names_in(home)
     return next((e for e in sorted(entries) if _visible(e) and _decode(e).lower() == name), None)
 
 

@@ -17,6 +17,11 @@ def names_in(directory: str) -> list[str]:
         return []
 
 
+def is_directory(path: str) -> bool:
+    """Whether there is such a directory."""
+    return os.path.isdir(resolve(path))
+
+
 def read(path: str) -> bytes:
     """The whole file. Raises FileNotFoundError."""
     with open(resolve(path), "rb") as f:

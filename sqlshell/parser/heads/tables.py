@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlshell.errors import ParseError
 from sqlshell.parser.heads.columns import column_list
 from sqlshell.parser.heads.common import parse_subquery, parse_target
 from sqlshell.parser.statement_table import (
@@ -57,7 +58,11 @@ def _create(c: Cursor, *, replace: bool, must_exist: bool, external: bool) -> St
         c.take("AS")
         query = parse_subquery(c)
     if external and "location" not in found:
-        raise c.error(hint="an EXTERNAL table needs a LOCATION")
+        raise ParseError(
+            "CREATE EXTERNAL TABLE needs a LOCATION",
+            condition="CREATE_EXTERNAL_TABLE_WITHOUT_LOCATION",
+            span=span,
+        )
     return CreateTable(
         c.text, name, columns, checks, query=query, replace=replace, must_exist=must_exist,
         if_not_exists=absent, name_span=span, **found,
@@ -70,7 +75,9 @@ def _clauses(c: Cursor) -> dict[str, Any]:
 
     def once(key: str, value: object) -> None:
         if key in found:
-            raise c.error(hint="this clause is given twice")
+            error = c.error(hint="this clause is given twice")
+            error.condition = "DUPLICATE_CLAUSES"
+            raise error
         found[key] = value
 
     while c.token is not None and c.peek() != "AS":
