@@ -56,7 +56,6 @@ _QUERY_STARTS = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
 
 def mark_calls(tokens: list[Token], text: str) -> list[Token]:
     """Marks the names of functions, in place."""
-    _match_parentheses(tokens, text)
     depth = 0
     casts: list[int] = []  # the depths of the open CAST( whose type is still to come
     i = 0
@@ -88,7 +87,7 @@ def mark_calls(tokens: list[Token], text: str) -> list[Token]:
     return tokens
 
 
-def _match_parentheses(tokens: Sequence[Token], text: str) -> None:
+def match_parentheses(tokens: list[Token], text: str) -> list[Token]:
     """Every opener has its closer after this, which the steps that follow rely on."""
     stack: list[Token] = []
     for token in tokens:
@@ -109,6 +108,7 @@ def _match_parentheses(tokens: Sequence[Token], text: str) -> None:
             span=(len(text), len(text)),
             hint=f"the '{stack[-1].text}' in line {line} is not closed",
         )
+    return tokens
 
 
 def _error(token: Token, text: str, hint: str | None = None) -> ParseError:
@@ -117,10 +117,7 @@ def _error(token: Token, text: str, hint: str | None = None) -> ParseError:
 
 
 def _refuse_operators(tokens: Sequence[Token], i: int) -> None:
-    for shape, advice in (
-        (">>>", "use shiftrightunsigned(value, bits)"),
-        ("|>", "write the query with subqueries"),
-    ):
+    for shape, advice in ((">>>", "use shiftrightunsigned(value, bits)"),):
         found = tokens[i : i + len(shape)]
         start = tokens[i].start
         if "".join(t.text for t in found) == shape and found[-1].end == start + len(shape) - 1:

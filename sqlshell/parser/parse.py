@@ -84,12 +84,13 @@ from sqlglot.tokenizer_core import Token, TokenType
 from sqlglot.tokens import SQLGLOTC_INSTALLED
 
 from sqlshell.errors import Error, NotSupportedError, ParseError
-from sqlshell.parser.calls import mark_calls
+from sqlshell.parser.calls import mark_calls, match_parentheses
 from sqlshell.parser.clauses import check
 from sqlshell.parser.complete import complete
 from sqlshell.parser.dialect import DIALECT
 from sqlshell.parser.literals import join_literals
 from sqlshell.parser.model_tokens import join_models
+from sqlshell.parser.pipes import rewrite_pipes
 from sqlshell.parser.relation_clauses import rewrite_relations
 from sqlshell.parser.statement import Query, Statement
 from sqlshell.parser.tokens import tokenize, upper
@@ -150,7 +151,9 @@ def is_query(tokens: Sequence[Token]) -> bool:
 def parse_query(tokens: Sequence[Token], text: str) -> Query:
     """A query from raw tokens (without a semicolon); its offsets stay those of `text`."""
     joined = join_literals(join_models(tokens, text), text)
-    ready = complete(mark_calls(rewrite_relations(joined, text), text))
+    ready = complete(
+        mark_calls(rewrite_relations(rewrite_pipes(match_parentheses(joined, text), text), text), text)
+    )
     for token in ready:
         if token.token_type == TokenType.SEMICOLON:
             raise syntax_error(token, text, hint="one statement at a time")

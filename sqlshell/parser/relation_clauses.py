@@ -53,7 +53,9 @@ def rewrite_relations(tokens: list[Token], text: str) -> list[Token]:
 
 
 def _is_clause(tokens: Sequence[Token], i: int) -> bool:
-    if upper(tokens[i]) not in _STARTS or after_dot(tokens, i) or not i or not ends_operand(tokens[i - 1]):
+    if upper(tokens[i]) not in _STARTS or after_dot(tokens, i) or not i:
+        return False
+    if not ends_operand(tokens[i - 1]) and not tokens[i - 1].text.startswith(CLAUSE_MARK):
         return False
     following = [upper(t) for t in tokens[i + 1 : i + 3]]
     return following[:1] == ["("] or following in (["INCLUDE", "NULLS"], ["EXCLUDE", "NULLS"])

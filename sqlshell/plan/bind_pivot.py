@@ -9,6 +9,7 @@ from sqlglot import exp
 from sqlshell.errors import AnalysisError, ParseError
 from sqlshell.expr.expr import Column, Expr, Literal, conjoin
 from sqlshell.parser.tokens import CLAUSE_MARK
+from sqlshell.plan import bind_pipe
 from sqlshell.plan.bind_group import GroupBy, Grouping, has_aggregate
 from sqlshell.plan.bind_site import Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of
@@ -38,24 +39,26 @@ PIVOT, UNPIVOT = CLAUSE_MARK + "PIVOT", CLAUSE_MARK + "UNPIVOT"
 
 
 def clause_of(node: Any) -> str | None:
-    """PIVOT or UNPIVOT where a join's right side is one of them in disguise."""
+    """PIVOT, UNPIVOT or a pipe operator where a join's right side is one of them in disguise."""
     called = node.this if isinstance(node, exp.Table) else None
     name = str(called.this) if isinstance(called, exp.Anonymous) else ""
-    return name if name in (PIVOT, UNPIVOT) else None
+    return name if name.startswith(CLAUSE_MARK) else None
 
 
 def bind_clause(b: Binder, left: Bound, node: Any, env: Env) -> Bound:
-    """PIVOT or UNPIVOT over everything to its left."""
+    """PIVOT, UNPIVOT or a pipe operator over everything to its left."""
     reject_unused(node, ("this", "alias", "joins"))
-    made = (pivot if clause_of(node) == PIVOT else unpivot)(b, left, node.this, env)
+    clause = {PIVOT: pivot, UNPIVOT: unpivot}.get(clause_of(node) or "", bind_pipe.bind_operator)
+    made = clause(b, left, node.this, env)
     alias = node.args.get("alias")
     if alias is None:
         return made
     from sqlshell.plan.bind_from import column_aliases
 
     name = alias.name.lower()
-    names = column_aliases(alias, [e.name for e in made.entries])
-    entries = tuple(Entry(n, e.column, (name,)) for n, e in zip(names, made.entries, strict=True))
+    visible = [e for e in made.entries if not e.hidden]
+    names = column_aliases(alias, [e.name for e in visible])
+    entries = tuple(Entry(n, e.column, (name,)) for n, e in zip(names, visible, strict=True))
     return replace(made, entries=entries, names=frozenset({name}))
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from sqlshell.errors import Span
     from sqlshell.expr.expr import Expr, LambdaVar
+    from sqlshell.plan.bind_from import Bound
     from sqlshell.plan.context import BoundQuery
     from sqlshell.plan.scope import Scope
 
@@ -34,6 +35,8 @@ class Env:
 
     ctes: Mapping[str, Cte] = field(default_factory=dict)
     outer: Scope | None = None
+    piped: Bound | None = None
+    """The relation an operator of pipe syntax works on."""
 
     def with_outer(self, outer: Scope | None) -> Env:
         return self if outer is self.outer else replace(self, outer=outer)

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, Error, NotSupportedError
 from sqlshell.expr.expr import Column, Expr, Literal, SubqueryExpr, long
-from sqlshell.plan import bind_call, bind_from, bind_function
+from sqlshell.plan import bind_call, bind_from, bind_function, bind_pipe
 from sqlshell.plan.bind_site import Cte, Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call, make_generator
@@ -49,6 +49,9 @@ def bind_table(b: Binder, node: Any, env: Env) -> Bound:
 
 
 def _named_table(b: Binder, node: Any, env: Env) -> Bound:
+    if node.name == bind_pipe.INPUT:
+        assert env.piped is not None
+        return env.piped
     alias = node.args.get("alias")
     version = _version(b, node.args.get("version"))
     parts = tuple(p.name for p in node.parts)
