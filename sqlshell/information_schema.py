@@ -137,7 +137,7 @@ def _columns(session: Session) -> Iterator[Row]:
 
 def columns_of(session: Session, found: CatalogObject) -> list[tuple[Field, str | None, str | None]]:
     """(field, comment, default) of every column of a table or view of the warehouse."""
-    if is_delta(found):
+    if is_delta(found) and session.time_travel is None:
         schema = session.tables.open(session.catalog.location(found)).latest().schema
         return [
             (Field(f.name, f.type, f.nullable), f.comment, f.metadata.get("CURRENT_DEFAULT"))

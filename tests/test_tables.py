@@ -131,6 +131,33 @@ def test_first_commit_switches_features_on(
         assert "checkConstraints" in features
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "(a INT NOT NULL, b STRING COMMENT 'x', CHECK (a > 0)) PARTITIONED BY (b) COMMENT 'ours'",
+        "(a BIGINT GENERATED ALWAYS AS IDENTITY, d DATE, y INT GENERATED ALWAYS AS (year(d)))",
+        "(a INT DEFAULT 3, t TIMESTAMP_NTZ, s STRUCT<x: INT, y: ARRAY<MAP<STRING, DECIMAL(5,2)>>>) CLUSTER BY (s.x)",
+        "(`a b` INT, c STRUCT<`d e`: INT>) TBLPROPERTIES ('delta.columnMapping.mode' = 'name')",
+        "(a INT) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true', 'mine' = 'yes')",
+    ],
+)
+def test_other_readers_see_the_same_table(session: Session, tmp_path: Path, declared: str) -> None:
+    from deltalake import DeltaTable
+
+    session.execute(f"CREATE TABLE t {declared}")
+    session.execute("ALTER TABLE t ADD COLUMN z STRUCT<p: DOUBLE> FIRST")
+    session.execute("ALTER TABLE t ALTER COLUMN z COMMENT 'last but first'")
+    found = DeltaTable(tmp_path / "warehouse" / "default" / "t")
+    assert found.version() == 2
+    ours = session.tables.open(str(tmp_path / "warehouse" / "default" / "t")).latest()
+    theirs = json.loads(found.schema().to_json())
+    assert [f["name"] for f in theirs["fields"]] == columns(session, "SELECT * FROM t")
+    assert [f["type"] for f in theirs["fields"]] == [f.json_type for f in ours.schema.fields]
+    assert theirs["fields"][0]["metadata"]["comment"] == "last but first"
+    assert tuple(found.metadata().partition_columns) == ours.partition_columns
+    assert found.metadata().configuration == ours.metadata.configuration
+
+
 def test_instants_are_read_in_the_session_zone(session: Session, tmp_path: Path) -> None:
     session.execute("CREATE TABLE t (v0 INT)")
     session.execute("ALTER TABLE t ADD COLUMN v1 INT")
