@@ -5,25 +5,25 @@ Importing the package is cheap: nothing heavy is loaded before the first stateme
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlshell.errors import (
-    DatabaseError,
-    DataError,
-    Error,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-    ProgrammingError,
-)
 from sqlshell.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlshell.connect.dbapi import Connection
+    from sqlshell.errors import (
+        DatabaseError,
+        DataError,
+        Error,
+        IntegrityError,
+        InterfaceError,
+        InternalError,
+        NotSupportedError,
+        OperationalError,
+        ProgrammingError,
+    )
 
 apilevel = "2.0"
 threadsafety = 2
@@ -44,6 +44,15 @@ if TYPE_CHECKING:
 else:
     # The room `sqlshell/connect/` is itself callable, so that importing it never hides the function.
     from sqlshell import connect
+
+    def __getattr__(name: str) -> Any:
+        """PEP 249's errors, loaded when first asked for: `sqlshell --version` needs none."""
+        if name not in __all__:
+            raise AttributeError(f"module 'sqlshell' has no attribute {name!r}")
+        from sqlshell import errors
+
+        return getattr(errors, name)
+
 
 __all__ = [
     "DataError",

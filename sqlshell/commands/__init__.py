@@ -50,13 +50,14 @@ _HANDLERS = {
     "ExecuteImmediate": "variables.execute_immediate",
     "CreateFunction": "functions.create_function",
     "DropFunction": "functions.drop_function",
+    "Summarize": "summarize.summarize",
 }
 
 
 _READS = frozenset({
     "SetVariable", "Reset", "UseSchema", "Show", "Describe", "Explain", "CacheTable", "UncacheTable", "ClearCache",
     "SetTimeTravel", "ShowModels", "DescribeModel", "DeclareVariables", "SetVariables", "DropVariable",
-    "ExecuteImmediate",
+    "ExecuteImmediate", "Summarize",
 })  # fmt: skip
 """Statements that a session under SET TIME TRAVEL may run."""
 

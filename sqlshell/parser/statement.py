@@ -165,3 +165,10 @@ class UseSchema(Statement):
 
     name: Name
     name_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Summarize(Statement):
+    """SUMMARIZE; `source` is the query whose columns are summarized."""
+
+    source: str

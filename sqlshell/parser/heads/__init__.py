@@ -67,6 +67,7 @@ _HEADS = {
     "UNCACHE": "cache.uncache",
     "CLEAR": "cache.clear",
     "USE": "settings.use",
+    "SUMMARIZE": "summarize.summarize",
 }
 
 
