@@ -17,7 +17,7 @@ def summarize(c: Cursor) -> Statement:
     if not rest:
         raise c.error(hint="expected a table, a file or a query")
     source = c.text[rest[0].start : rest[-1].end + 1]
-    if is_query(rest) and not (c.peek() == "TABLE"):
+    if is_query(rest) and c.peek() != "TABLE":
         return Summarize(c.text, source)
     if c.take("TABLE"):
         rest = c.rest()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlshell.records import dataclass
+from sqlshell.records import dataclass, replace
 from sqlshell.shell.completion import words as w
 from sqlshell.shell.completion.names import Names, files
 from sqlshell.shell.completion.scope import Column, Scope, Select, resolve
@@ -61,12 +61,19 @@ class Completer:
         if line.lstrip()[:1] in (".", "\\") and "\n" not in line.strip():
             from sqlshell.shell.completion.dots import command_offers
 
-            return command_offers(self, line, cursor)
+            return command_offers(self, text, cursor)
         place = locate(text, cursor)
         if place.comment:
             return []
         if place.quote in ("'", '"'):
             return [Offer(f, place.start, "file") for f in files(place.prefix)][:MOST]
+        dot, reader = place.before(), place.before(2)
+        of_format = (
+            dot is not None and dot.text == "." and reader is not None and reader.text.lower() in w.FORMATS
+        )
+        if place.quote == "`" and of_format:  # parquet.`path`
+            ends = [(f, f if f.endswith("/") else f + "`") for f in files(place.prefix)]
+            return [Offer(t, place.start, "file", "", f) for f, t in ends][:MOST]
         return self._ranked(place, self.candidates(place))
 
     # -- what may stand there
@@ -75,7 +82,12 @@ class Completer:
         """Everything that may stand at a place."""
         before = place.before()
         if before is not None and before.text == ".":
-            yield from self._members(place)
+            if place.tokens[0].upper in ("SET", "RESET"):
+                typed = place.text[place.tokens[1].start : before.end].lower()
+                settings = [c for c in self._settings() if c.name.lower().startswith(typed)]
+                yield from (replace(c, name=c.name[len(typed) :]) for c in settings)
+            else:
+                yield from self._members(place)
             return
         if before is None:
             yield from keywords(w.STATEMENTS, 0)
@@ -88,12 +100,12 @@ class Completer:
             return
         scope = Scope(place, self.names.columns)
         clause = scope.select.clause_at(place.at) if scope.select is not None else ""
-        if (before.upper in w.RELATION_WORDS and before.kind == "word") or (
+        if before.text == "(" and place.word(2) == "USING" and scope.select is not None:
+            yield from _common(scope.select)
+        elif (before.upper in w.RELATION_WORDS and before.kind == "word") or (
             clause == "FROM" and before.text in (",", "(")
         ):
             yield from self._relations(scope)
-        elif before.text == "(" and place.word(2) == "USING" and scope.select is not None:
-            yield from _common(scope.select)
         elif self._ends_operand(place):
             yield from keywords(_following(place, clause), 0)
             if clause in ("FROM", ""):
@@ -290,6 +302,8 @@ class Completer:
             if c.kind == "keyword" and lower_case:
                 text = text.lower()
             if place.quote == "`":
+                if c.kind in ("function", "keyword", "condition"):
+                    continue
                 text = c.name.replace("`", "``") + "`"
             out.setdefault(text.lower(), Offer(text, place.start, c.kind, c.about, c.name))
             if len(out) >= MOST:

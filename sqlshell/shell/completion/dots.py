@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from sqlshell.shell.completion import Completer, Offer
 
 
-def command_offers(completer: Completer, line: str, cursor: int) -> list[Offer]:
+def command_offers(completer: Completer, text: str, cursor: int) -> list[Offer]:
     """What may follow on a command line."""
     from sqlshell.shell.completion import Offer
 
+    line = text[:cursor]
     stripped = line.lstrip()
     mark, rest = stripped[0], stripped[1:]
     name, blank, argument = rest.partition(" ")
@@ -32,13 +33,17 @@ def command_offers(completer: Completer, line: str, cursor: int) -> list[Offer]:
         takes = find(name).takes
     except UsageError:
         return []
-    if takes in ("", "explain", "dialect") and argument.strip() and " " in argument.lstrip():
-        offset = cursor - len(argument.lstrip().partition(" ")[2])
-        inner = completer.offers(line[offset:], cursor - offset)
+    first, blank, rest = argument.lstrip().partition(" ")
+    if takes in ("explain", "dialect") and blank:
+        from sqlshell.shell.dots.run import EXPLAIN_MODES
+
+        whole = takes == "explain" and first.lower() not in EXPLAIN_MODES
+        offset = cursor - len(argument.lstrip() if whole else rest)
+        inner = completer.offers(text[offset:], cursor - offset)
         return [Offer(o.text, o.start + offset, o.kind, o.about, o.label) for o in inner]
     if takes == "" and find(name).name in ("watch", "format", "set", "assert", "if", "elif"):
         offset = cursor - len(argument)
-        inner = completer.offers(argument, len(argument))
+        inner = completer.offers(text[offset:], cursor - offset)
         return [Offer(o.text, o.start + offset, o.kind, o.about, o.label) for o in inner]
     word = argument.rpartition(" ")[2] if takes != "file" else argument.lstrip("'\"")
     start = cursor - len(word)

@@ -126,6 +126,8 @@ class _Reader:
                 self.position = self.end if line_end < 0 else line_end
                 if self.at < 0 and (line_end < 0 or self.cursor <= line_end):
                     self._typed(begin + 1, word)
+                    if word == "`":  # a name is short: what follows the cursor is not part of it
+                        self.position = max(self.cursor, begin + 1)
             elif self.at < 0 and kind == "word" and begin < self.cursor <= self.position:
                 self._typed(begin, "")
             elif self.at < 0 and kind in ("string", "quoted") and begin < self.cursor < self.position:
