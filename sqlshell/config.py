@@ -140,6 +140,22 @@ DEFINITIONS = (
         "Largest build side that is sent to every pool worker.",
         "spark.sql.autoBroadcastJoinThreshold",
     ),
+    Definition(
+        "sqlshell.write.codec",
+        _choice("zstd", "snappy", "gzip", "lz4", "none", "uncompressed"),
+        "zstd",
+        "Compression of Parquet files that statements write.",
+        "spark.sql.parquet.compression.codec",
+    ),
+    Definition("sqlshell.write.level", _positive, None, "Compression level; unset is the codec's own."),
+    Definition("sqlshell.write.rowGroupRows", _positive, 122_880, "Rows of a Parquet row group."),
+    Definition(
+        "sqlshell.write.partitionOverwriteMode",
+        _choice("static", "dynamic"),
+        "static",
+        "What INSERT OVERWRITE replaces: all partitions, or those that it writes to.",
+        "spark.sql.sources.partitionOverwriteMode",
+    ),
 )
 
 _BY_KEY = {d.key.lower(): d for d in DEFINITIONS} | {d.spark.lower(): d for d in DEFINITIONS if d.spark}

@@ -51,6 +51,10 @@ _HANDLERS = {
     "CreateFunction": "functions.create_function",
     "DropFunction": "functions.drop_function",
     "Summarize": "summarize.summarize",
+    "Insert": "dml.insert",
+    "Delete": "dml.delete",
+    "Update": "dml.update",
+    "Merge": "dml.merge",
 }
 
 

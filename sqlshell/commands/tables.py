@@ -69,10 +69,9 @@ def create_table(session: Session, s: st.CreateTable) -> Result:
     if (s.using or "delta").lower() != "delta":
         return _create_external(session, s, name, existing)
     if s.query is not None:
-        raise NotSupportedError(
-            "CREATE TABLE ... AS SELECT is not supported yet", span=s.name_span,
-            hint="CREATE TABLE with columns, then INSERT INTO",
-        )  # fmt: skip
+        from sqlshell.commands.ctas import create_table_as
+
+        return create_table_as(session, s, name, existing)
     creation = prepare(session, s, s.columns, name, existing)
     if creation is None:
         return command("OK")

@@ -17,6 +17,7 @@ from sqlshell.errors import (
     DataError,
     DiskFullError,
     Error,
+    IntegrityError,
     InternalError,
     OperationalError,
     OutOfMemoryError,
@@ -71,6 +72,23 @@ _MESSAGES = {
     ),
     "INVALID_INDEX_OF_ZERO": ("The index 0 is invalid. An index shall be either < 0 or > 0.", None),
     "DATETIME_OVERFLOW": ("Datetime operation overflow: {0}.", None),
+    "CAST_OVERFLOW_IN_TABLE_INSERT": (
+        'Fail to assign a value of "{0}" type to the "{1}" type column `{2}` due to an overflow.',
+        "Use `try_cast` on the input value to tolerate overflow and return NULL instead.",
+    ),
+    "EXCEED_LIMIT_LENGTH": ("Exceeds char/varchar type length limitation: {0}, in column `{1}`.", None),
+    "DELTA_NOT_NULL_CONSTRAINT_VIOLATED": (
+        "NOT NULL constraint violated for column `{0}`.",
+        "nothing was written",
+    ),
+    "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES": (
+        "CHECK constraint `{0}` ({1}) is violated by a row with the values:{2}",
+        "nothing was written",
+    ),
+    "DELTA_REPLACE_WHERE_MISMATCH": (
+        "a written row does not satisfy the condition of REPLACE WHERE ({0}):{1}",
+        "nothing was written",
+    ),
     "SCALAR_SUBQUERY_TOO_MANY_ROWS": (
         "More than one row returned by a subquery used as an expression.",
         None,
@@ -117,7 +135,15 @@ def _data_error(condition: str, details: list[str], span: Span | None) -> Error:
     if details and details[-1] == str(BEYOND_DECIMAL):
         condition = "NUMERIC_OUT_OF_SUPPORTED_RANGE"
         message, hint = "The value has more than 38 digits before the point.", None
-    return DataError(message, condition=condition, span=span, hint=hint)
+    kind = IntegrityError if condition in _CONSTRAINTS else DataError
+    return kind(message, condition=condition, span=span, hint=hint)
+
+
+_CONSTRAINTS = {
+    "DELTA_NOT_NULL_CONSTRAINT_VIOLATED",
+    "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES",
+    "DELTA_REPLACE_WHERE_MISMATCH",
+}
 
 
 def _worded(condition: str, details: list[str]) -> tuple[str, str | None]:

@@ -38,6 +38,7 @@ from sqlshell.plan.logical import (
     Values,
     Window,
 )
+from sqlshell.plan.logical_write import Assert, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,6 +189,16 @@ class Lowering:
     def _expand(self, node: Expand) -> pl.LazyFrame:
         return lower_generate.lower_expand(self.kernel, self.lower(node.input), node)
 
+    def _assert(self, node: Assert) -> pl.LazyFrame:
+        from sqlshell.exec.lower_assert import lower_assert
+
+        return lower_assert(self.kernel, self.lower(node.input), node)
+
+    def _write(self, node: Write) -> pl.LazyFrame:
+        from sqlshell.exec.write import write_files
+
+        return write_files(self.kernel, node, self.lower(node.input), self.task.partition)
+
     def bind_recursive(self, name: str, frame: pl.LazyFrame) -> None:
         """Set what RecursiveRef(name) reads in the next round."""
         self._recursive[name] = frame
@@ -261,6 +272,8 @@ _HANDLERS: dict[type[Plan], Callable[[Lowering, Any], pl.LazyFrame]] = {
     Window: Lowering._window,
     Generate: Lowering._generate,
     Expand: Lowering._expand,
+    Assert: Lowering._assert,
+    Write: Lowering._write,
 }
 
 

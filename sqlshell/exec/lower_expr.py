@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from sqlshell.errors import Span
 
 
+STORE_OVERFLOW = "CAST_OVERFLOW_IN_TABLE_INSERT"
+_OVERFLOWS = ("CAST_OVERFLOW", "NUMERIC_VALUE_OUT_OF_RANGE")
+
+
 class Kernel:
     """Lowers expressions for one session's settings; a lowering gets a view of it with `call` set."""
 
@@ -126,6 +130,9 @@ class Kernel:
         Details are texts, or polars expressions that are shown for the failing row. Bind what `bad` and
         `value` share with `let`.
         """
+        stored = self._stored(condition)
+        if stored is not None:
+            condition, details = STORE_OVERFLOW, stored
         return raise_where(bad, condition, self._span(), value, details)
 
     def failure(self, condition: str, *details: str) -> Exception:
@@ -134,9 +141,21 @@ class Kernel:
 
     def named(self, e: pl.Expr, condition: str, *details: str) -> pl.Expr:
         """`e`, such that a strict polars cast of it fails as `condition`, the value being the last detail."""
-        name = marker(condition, self._span(), *details)
+        stored = self._stored(condition)
+        name = (
+            marker(STORE_OVERFLOW, self._span(), *stored)
+            if stored
+            else marker(condition, self._span(), *details)
+        )
         # Inner aliases are dropped by polars; a struct's field name is not, and shows up in its error text.
         return pl.struct(e.alias(name)).struct.field(name)
+
+    def _stored(self, condition: str) -> tuple[str, ...] | None:
+        """The details of an overflow that a cast into a table column means; None for anything else."""
+        call = self._call
+        if not isinstance(call, Cast) or not call.stored or not condition.startswith(_OVERFLOWS):
+            return None
+        return str(call.arg.type).upper(), str(call.type).upper(), call.stored
 
     def masked(self, e: pl.Expr) -> pl.Expr:
         """`e` where its value is wanted, NULL elsewhere (for functions that raise on NULL arguments)."""

@@ -58,6 +58,7 @@ from sqlshell.plan.logical import (
     Window,
     passthrough,
 )
+from sqlshell.plan.logical_write import Assert, Write
 from sqlshell.records import replace
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def is_bounded(plan: Plan) -> bool:
             return plan.count is not None and plan.count <= BOUNDED_ROWS
         case Project():
             return is_bounded(plan.input)
-        case Aggregate() | FinalAggregate() | Sort() | Values():
+        case Aggregate() | FinalAggregate() | Sort() | Values() | Write():
             return True
     return False
 
@@ -277,6 +278,11 @@ class Planner:
                 return self._read_shared(plan)
             case RecursiveCte():
                 return Piece(plan, "single")
+            case Assert() | Write():
+                piece = self.visit(plan.input)
+                if piece.spread == "anywhere":  # constants: one task writes them
+                    piece = self.single(piece)
+                return piece.over(replace(plan, input=piece.plan), keys=())
         raise InternalError(f"no stage planning for {type(plan).__name__}")
 
     def _scan(self, node: Scan) -> Piece:

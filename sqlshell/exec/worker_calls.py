@@ -12,6 +12,8 @@ CALLS = {
     "describe_source": "sqlshell.storage.describe:describe_source",
     "read_checkpoint": "sqlshell.storage.delta.checkpoint_read:read_checkpoint",
     "write_checkpoint": "sqlshell.storage.delta.checkpoint_write:write_checkpoint",
+    "mark_deleted": "sqlshell.exec.positions:mark_deleted",
+    "count_values": "sqlshell.exec.positions:count_values",
     "ping": "sqlshell.exec.worker_calls:ping",
     "sleep": "time:sleep",
 }

@@ -82,13 +82,17 @@ class Call(Expr):
 
 @dataclass(frozen=True)
 class Cast(Expr):
-    """ANSI cast (raises on a bad value) or, with `safe`, TRY_CAST (gives NULL)."""
+    """ANSI cast (raises on a bad value) or, with `safe`, TRY_CAST (gives NULL).
+
+    `stored` names the table column that the value is for: its overflow is then an error of its own.
+    """
 
     child_fields: ClassVar = ("arg",)
     arg: Expr
     type: SqlType
     safe: bool = False
     span: Span | None = field(default=None, compare=False)
+    stored: str = field(default="", compare=False)
 
     @property
     def nullable(self) -> bool:

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = [
+    "insert_after_with",
     "is_query",
     "parse_query",
     "parse_statement",
@@ -133,11 +134,24 @@ def parse_statement(text: str, dialect: str = "spark") -> Statement:
         tokens.pop()
     if not tokens:
         raise ParseError("Syntax error at or near end of input: the statement is empty", span=(0, len(text)))
-    if is_query(tokens):
+    if is_query(tokens) and insert_after_with(tokens) is None:
         return parse_query(tokens, text)
     from sqlshell.parser.heads import parse_head
 
     return parse_head(tokens, text)
+
+
+def insert_after_with(tokens: Sequence[Token]) -> int | None:
+    """Where the INSERT of `WITH ... INSERT` stands, or None: such a statement is no query."""
+    if not tokens or upper(tokens[0]) != "WITH":
+        return None
+    depth = 0
+    for i, token in enumerate(tokens):
+        kind = token.token_type
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(kind, 0)
+        if depth == 0 and upper(token) == "INSERT" and tokens[i - 1].token_type == TokenType.R_PAREN:
+            return i
+    return None
 
 
 def is_query(tokens: Sequence[Token]) -> bool:

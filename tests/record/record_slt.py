@@ -32,6 +32,7 @@ class Spark:
             .config("spark.sql.session.timeZone", "UTC")
             .config("spark.sql.shuffle.partitions", "1")
             .config("spark.ui.enabled", "false")
+            .config("spark.sql.warehouse.dir", tempfile.mkdtemp(prefix="spark-warehouse-"))
             .getOrCreate()
         )
         self.spark.sparkContext.setLogLevel("OFF")
@@ -58,6 +59,8 @@ class Spark:
         for table in self.spark.catalog.listTables():
             if table.isTemporary:
                 self.spark.catalog.dropTempView(table.name)
+            else:
+                self.spark.sql(f"DROP TABLE {table.name}")
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlshell.errors import NotSupportedError, did_you_mean
 from sqlshell.parser.cursor import Cursor
 from sqlshell.parser.dialect import words
-from sqlshell.parser.parse import is_query, parse_query, syntax_error
+from sqlshell.parser.parse import insert_after_with, is_query, parse_query, syntax_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from sqlshell.parser.statement import Statement
 
 _NOT_RUN = words("""
-    ADD ALTER ANALYZE BEGIN CALL CLONE COMMIT CONVERT COPY DELETE DFS EXPORT
-    FSCK GRANT IMPORT INSERT LIST LOAD LOCK MAP MERGE MSCK OPTIMIZE REDUCE REFRESH REORG REPAIR REPLACE
-    RESTORE REVOKE ROLLBACK START UNLOCK UPDATE VACUUM
+    ADD ALTER ANALYZE BEGIN CALL CLONE COMMIT CONVERT DFS EXPORT
+    FSCK GRANT IMPORT LIST LOAD LOCK MAP MSCK OPTIMIZE REDUCE REFRESH REORG REPAIR REPLACE
+    RESTORE REVOKE ROLLBACK START UNLOCK VACUUM
 """)
 _MODIFIERS = words("OR REPLACE GLOBAL TEMPORARY TEMP EXTERNAL")
 _HEADS = {
@@ -68,11 +68,23 @@ _HEADS = {
     "CLEAR": "cache.clear",
     "USE": "settings.use",
     "SUMMARIZE": "summarize.summarize",
+    "INSERT": "dml.insert",
+    "DELETE": "dml.delete",
+    "UPDATE": "dml.update",
+    "MERGE": "dml.merge",
+    "COPY": "export.copy",
 }
 
 
 def parse_head(tokens: Sequence[Token], text: str) -> Statement:
     """A statement from its raw tokens: a query, or one of the heads below."""
+    at = insert_after_with(tokens)
+    if at is not None:
+        from sqlshell.parser.heads.dml import insert
+
+        cursor = Cursor(tokens, text)
+        cursor.at = at + 1
+        return insert(cursor, tokens[:at])
     if is_query(tokens):
         return parse_query(tokens, text)
     cursor = Cursor(tokens, text)
