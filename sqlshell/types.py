@@ -245,6 +245,20 @@ def quote_name(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def as_read(t: SqlType) -> SqlType:
+    """What queries see of a column of type `t`: char(n) and varchar(n) are strings to them, at any depth."""
+    match t:
+        case String():
+            return STRING
+        case Array():
+            return Array(as_read(t.element), t.contains_null)
+        case Map():
+            return Map(as_read(t.key), as_read(t.value), t.value_contains_null)
+        case Struct():
+            return Struct(tuple(Field(f.name, as_read(f.type), f.nullable) for f in t.fields))
+    return t
+
+
 def bounded_decimal(precision: int, scale: int) -> Decimal:
     """Spark's `DecimalType.adjustPrecisionScale`: past 38 digits, give up scale but keep at least 6."""
     if precision <= MAX_PRECISION:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -157,9 +158,15 @@ class _Writer:
 
     def discard(self) -> None:
         """Remove what a failed attempt wrote; what cannot be removed is an orphan that VACUUM finds."""
-        for name in self.files:
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(self.root, name))
+        left = set(self.files)
+        for _ in range(10):  # polars' threads may create a file after its query has failed
+            for name in list(left):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(self.root, name))
+                    left.discard(name)
+            if not left:
+                return
+            time.sleep(0.02)
 
 
 def _codec(name: str) -> Any:

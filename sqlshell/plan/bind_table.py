@@ -30,7 +30,7 @@ from sqlshell.plan.renew import is_deterministic, renew
 from sqlshell.plan.scope import Scope
 from sqlshell.records import replace
 from sqlshell.storage.source import FORMATS
-from sqlshell.types import BIGINT, TIMESTAMP, Integral
+from sqlshell.types import BIGINT, TIMESTAMP, Integral, as_read
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -88,7 +88,7 @@ def _describe(b: Binder, uri: str, form: str | None, options: dict[str, str], sp
 
 def _source(source: Source | MemorySource, alias: Any, parts: tuple[str, ...]) -> Bound:
     fields = source.schema.fields
-    columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable) for f in fields)
+    columns = tuple(Column(fresh_id(), f.name, as_read(f.type), f.nullable) for f in fields)
     names = tuple(f.name for f in fields)
     scan = Scan(cast("Source", source), columns, names)
     return bind_from.relation(BoundQuery(scan, names), alias, parts)

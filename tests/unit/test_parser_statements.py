@@ -127,17 +127,9 @@ def test_statements_around_queries() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("create table t (a int)", "CREATE TABLE"),
         ("create materialized view v as select 1", "CREATE MATERIALIZED VIEW"),
         ("create view v using csv", "USING without TEMPORARY"),
-        ("drop table t", "DROP TABLE"),
-        ("insert into t select 1", "INSERT INTO"),
-        ("merge into t using u on true", "MERGE INTO"),
-        ("update t set a = 1", "UPDATE"),
-        ("alter table t add column x int", "ALTER TABLE"),
         ("optimize t", "OPTIMIZE"),
-        ("describe history t", "DESCRIBE HISTORY"),
-        ("show partitions t", "SHOW PARTITIONS"),
         ("use catalog x", "USE CATALOG"),
         ("begin select 1; end", "BEGIN"),
     ],
