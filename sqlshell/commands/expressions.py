@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlshell.errors import AnalysisError, Error
 from sqlshell.expr.expr import AggCall, SubqueryExpr, WindowCall
+from sqlshell.plan.context import ViewDefinition
 from sqlshell.plan.logical import Project
 from sqlshell.plan.renew import is_deterministic
 from sqlshell.types import Boolean, quote_name
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlshell.errors import Span
     from sqlshell.expr.expr import Expr
+    from sqlshell.plan.context import BoundQuery
     from sqlshell.session import Session
     from sqlshell.types import Field
 
@@ -24,7 +26,7 @@ def bind_over(session: Session, text: str, fields: Iterable[Field], what: str, s
     columns = ", ".join(f"CAST(NULL AS {f.type}) AS {quote_name(f.name)}" for f in fields)
     source = f" FROM (SELECT {columns})" if columns else ""
     try:
-        bound = session.bind_text(f"SELECT ({text}) AS e{source}")
+        bound = _bind(session, f"SELECT ({text}) AS e{source}")
     except Error as e:
         e.message = f"{what} ({text}): {e.message}"
         e.args, e.span = (e.message,), span
@@ -39,6 +41,16 @@ def bind_over(session: Session, text: str, fields: Iterable[Field], what: str, s
             span=span,
         )
     return expr
+
+
+def _bind(session: Session, text: str) -> BoundQuery:
+    """The bound query without what only this session knows: variables, temporary functions and views."""
+    from sqlshell.plan.bind import Binder
+    from sqlshell.statement_context import StatementContext
+
+    lasting = ViewDefinition("", text, schema=session.current_schema)
+    context = StatementContext(session).for_view(lasting, None, None)
+    return Binder(context).bind_query(context.parse_query(text, "spark"), text)
 
 
 def check_predicate(
