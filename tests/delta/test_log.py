@@ -189,6 +189,29 @@ def test_decimals_written_as_floats_are_widened() -> None:
     assert not keeps(exact, "=", Decimal("900719925474099301.26"), t)
 
 
+@pytest.mark.parametrize("ddl", ["bigint", "decimal(20,2)", "decimal(38,10)"])
+def test_facts_hold_for_every_value(ddl: str) -> None:
+    """Bounds that the optimizer computes with lie around those of the statistics, and on the type's own grid."""
+    from sqlshell.functions.bounds import unscaled
+
+    r = random.Random(ddl)
+    digits = {"bigint": 0, "decimal(20,2)": 2, "decimal(38,10)": 10}[ddl]
+    values = [Decimal(r.randint(-(10**17), 10**17)).scaleb(-digits) for _ in range(50)]
+    stats = [
+        f'{{"numRecords":1,"minValues":{{"c":{v}}},"maxValues":{{"c":{v}}},"nullCount":{{"c":0}}}}'
+        for v in values
+    ]
+    adds = [Add(f"f{i}", (), 1, 1, stats=text) for i, text in enumerate(stats)]
+    found = StatsIndex(adds, from_struct(parse_ddl(f"c {ddl}")))
+    facts = found.column_facts("c")
+    assert facts is not None
+    assert facts.exact
+    assert facts.low <= min(values) <= max(values) <= facts.high
+    t = parse_ddl(f"c {ddl}").fields[0].type
+    assert unscaled(facts.low, t) is not None
+    assert unscaled(facts.high, t) is not None
+
+
 def test_nan_is_above_every_maximum() -> None:
     found = index(DOUBLE, "1.0", "1.0")
     assert keeps(found, ">", 5.0, DOUBLE)

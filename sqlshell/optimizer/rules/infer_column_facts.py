@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from sqlshell.storage.source import ColumnStats
 
 Known = dict[int, Column]
+Ids = frozenset[int]
+MANY_FILES = 1000
 
 _ONE_OF_THE_VALUES = frozenset({"min", "max", "first", "last", "any_value"})
 
@@ -50,22 +52,34 @@ class InferColumnFacts(Rule):
     needs = (Scan,)
 
     def rewrite(self, plan: Plan, ctx: OptimizerContext) -> Plan:
-        return _visit(plan, {})
+        big = any(_is_big(n) for n in plan.walk())
+        return _visit(plan, {}, _named_columns(plan) if big else None)
 
 
-def _visit(node: Plan, done: dict[int, Plan]) -> Plan:
+def _is_big(node: Plan) -> bool:
+    """Whether the log of a table has so many files that looking at a column's statistics takes milliseconds."""
+    table = getattr(node.source, "table", None) if isinstance(node, Scan) else None
+    return table is not None and table.files > MANY_FILES
+
+
+def _named_columns(plan: Plan) -> Ids:
+    """The columns that an expression names: of tables with many files only those are looked at."""
+    return frozenset(i for n in plan.walk() for e in n.exprs for i in refs(e))
+
+
+def _visit(node: Plan, done: dict[int, Plan], used: Ids | None) -> Plan:
     found = done.get(id(node))
     if found is None:
-        found = done[id(node)] = _visited(node, done)
+        found = done[id(node)] = _visited(node, done, used)
     return found
 
 
-def _visited(node: Plan, done: dict[int, Plan]) -> Plan:
+def _visited(node: Plan, done: dict[int, Plan], used: Ids | None) -> Plan:
     if isinstance(node, Scan):
-        return _scan(node)
+        return _scan(node, used if _is_big(node) else None)
     if isinstance(node, RecursiveCte):
         return node  # what a round adds may be anything
-    node = node.map_children(lambda c: _visit(c, done))
+    node = node.map_children(lambda c: _visit(c, done, used))
     known = {c.id: c for child in node.children for c in child.output}
     node = node.map_exprs(lambda e: _refreshed(e, known))
     match node:
@@ -87,9 +101,12 @@ def _visited(node: Plan, done: dict[int, Plan]) -> Plan:
     return node
 
 
-def _scan(node: Scan) -> Plan:
+def _scan(node: Scan, used: Ids | None) -> Plan:
     told = node.source.column_facts
-    columns = tuple(_from_file(c, told(f)) for c, f in zip(node.columns, node.fields, strict=True))
+    columns = tuple(
+        _from_file(c, told(f)) if used is None or c.id in used else c
+        for c, f in zip(node.columns, node.fields, strict=True)
+    )
     refined = _with_columns(node, columns)
     known = {c.id: c for c in refined.output}
     return refined.map_exprs(lambda e: _refreshed(e, known))

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
+from sqlshell.storage.delta.bulk import uncollected
 from sqlshell.storage.delta.stats import StatsIndex
 from sqlshell.storage.source import DriverOnly, FileInfo, Source, TableRead
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 def source_of(snapshot: Snapshot, name: str) -> Source:
     """The scan source of a snapshot; `name` is what EXPLAIN and messages call it."""
     if "source" not in snapshot.derived:
-        snapshot.derived["source"] = _source(snapshot)
+        with uncollected():
+            snapshot.derived["source"] = _source(snapshot)
     table, files = snapshot.derived["source"]
     return Source(
         name,

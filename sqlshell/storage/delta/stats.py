@@ -11,11 +11,12 @@ import json
 import math
 import re
 from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, InvalidOperation
 from decimal import Decimal as PyDecimal
-from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.records import dataclass
+from sqlshell.storage.delta.bulk import uncollected
 from sqlshell.storage.source import ColumnStats
 from sqlshell.types import (
     Boolean,
@@ -31,7 +32,7 @@ from sqlshell.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlshell.storage.delta.actions import Add
     from sqlshell.storage.delta.schema import TableSchema
@@ -40,9 +41,12 @@ SAFE_DIGITS = 15
 """A double holds every decimal of so many digits."""
 DOUBLE_DIGITS = 17
 """No double is written with more."""
+_WIDE = Context(prec=100)
 MILLISECOND = timedelta(milliseconds=1)
 PARSED = "_parsed_stats"
 """The attribute of an `Add` that keeps its parsed statistics."""
+
+PARTS = ("minValues", "maxValues", "nullCount")
 
 LeafPath = tuple[str, ...]
 
@@ -67,14 +71,16 @@ class StatsIndex:
         self._rows: list[int | None] | None = None
         self._leaves: dict[LeafPath, LeafStats | None] = {}
         self._facts: dict[str, ColumnStats | None] = {}
+        self._parts: dict[str, list[dict[str, Any]]] = {}
 
     @property
     def parsed(self) -> list[dict[str, Any]]:
         """The JSON objects, in the files' order; an empty one where a file has none. Kept with each `Add`."""
         if self._parsed is None:
             todo = [a for a in self._adds if PARSED not in a.__dict__]
-            for add, found in zip(todo, _parse([a.stats or "{}" for a in todo]), strict=True):
-                add.__dict__[PARSED] = found
+            with uncollected():
+                for add, found in zip(todo, _parse([a.stats or "{}" for a in todo]), strict=True):
+                    add.__dict__[PARSED] = found
             self._parsed = [a.__dict__[PARSED] for a in self._adds]
         return self._parsed
 
@@ -107,14 +113,27 @@ class StatsIndex:
         return self._facts[name]
 
     def _column_facts(self, name: str) -> ColumnStats | None:
+        """Without a list of bounds per file: every column of a table is asked for, most for nothing."""
         field = self._schema.field(name)
-        if field is None or isinstance(field.type, (Integral, Decimal)) or not has_bounds(field.type):
+        if field is None or name.lower() in self._partitions or not has_bounds(field.type):
             return self.column_stats(name)
-        if name.lower() in self._partitions:
-            return self.column_stats(name)
-        nulls = _values([p.get("nullCount") for p in self.parsed], [field.physical_name])
-        told = all(type(n) is int for n in nulls)
-        return ColumnStats(nulls=sum(nulls), exact=True) if told else None
+        lows, highs, nulls = (self._raw(part, field.physical_name) for part in PARTS)
+        if not all(type(n) is int for n in nulls):
+            return None
+        low = high = None
+        if isinstance(field.type, (Integral, Decimal)):
+            unknown = [i for i, v in enumerate(lows) if v is None or highs[i] is None]
+            if any(nulls[i] != self.rows[i] for i in unknown):
+                return None
+            low, high = _hull(lows, field.type, min), _hull(highs, field.type, max)
+        return ColumnStats(low, high, sum(nulls), None, True)
+
+    def _raw(self, part: str, name: str) -> list[Any]:
+        """A column's values in `minValues`, `maxValues` or `nullCount`, as JSON has them."""
+        if part not in self._parts:
+            bodies = [p.get(part) for p in self.parsed]
+            self._parts[part] = [b if type(b) is dict else {} for b in bodies]
+        return [b.get(name) for b in self._parts[part]]
 
     def _leaf(self, path: LeafPath) -> LeafStats | None:
         field = self._schema.field(path[0])
@@ -129,9 +148,7 @@ class StatsIndex:
             logical, physical = logical.fields[index].type, physical.fields[index].type
         if not has_bounds(logical):
             return None
-        lows = _values([p.get("minValues") for p in self.parsed], names)
-        highs = _values([p.get("maxValues") for p in self.parsed], names)
-        nulls = _values([p.get("nullCount") for p in self.parsed], names)
+        lows, highs, nulls = (_below(self._raw(part, names[0]), names[1:]) for part in PARTS)
         return LeafStats(
             [_low(v, logical) for v in lows],
             [_high(v, logical) for v in highs],
@@ -189,10 +206,29 @@ def physical_rows(add: Add) -> int | None:
     return rows if type(rows) is int else None
 
 
-def _values(bodies: list[Any], path: list[str]) -> list[Any]:
+def _below(bodies: list[Any], path: list[str]) -> list[Any]:
     for name in path:
         bodies = [b.get(name) if type(b) is dict else None for b in bodies]
     return bodies
+
+
+def _hull(values: list[Any], t: SqlType, pick: Callable[..., Any]) -> Any:
+    """The least or greatest of raw statistics of numbers, widened where they may be doubles' texts."""
+    known = [v for v in values if v is not None]
+    try:
+        if not known:
+            return None
+        if isinstance(t, Integral):
+            return int(pick(known)) if all(type(v) is int for v in known) else int(pick(map(int, known)))
+        edge = pick(map(float, known))
+        assert isinstance(t, Decimal)
+        unit = PyDecimal(1).scaleb(-t.scale)
+        slack = _WIDE.add(PyDecimal(2 * math.ulp(edge)), unit)
+        if pick is min:
+            return _WIDE.subtract(PyDecimal(edge), slack).quantize(unit, ROUND_FLOOR, _WIDE)
+        return _WIDE.add(PyDecimal(edge), slack).quantize(unit, ROUND_CEILING, _WIDE)
+    except (ValueError, TypeError, OverflowError, InvalidOperation):
+        return None
 
 
 def _low(value: Any, t: SqlType) -> Any:

@@ -13,6 +13,7 @@ from sqlshell.errors import CorruptInputError, Error, SourceNotFound
 from sqlshell.records import dataclass
 from sqlshell.storage.delta import log
 from sqlshell.storage.delta.actions import CommitInfo, parse_commit
+from sqlshell.storage.delta.bulk import uncollected
 from sqlshell.storage.delta.log import LOG, LogListing, Segment, commit_name, list_log
 from sqlshell.storage.delta.snapshot import LogState, Snapshot
 from sqlshell.storage.delta.store import LogFile, LogStore, open_store
@@ -93,7 +94,8 @@ class DeltaTable:
         listing = self.listing()
         version = listing.latest
         assert version is not None
-        snapshot = self._build(version, listing)
+        with uncollected():
+            snapshot = self._build(version, listing)
         if self._latest is not None:
             self._keep(self._latest)
         self._latest, self._mark = snapshot, self.store.stat(commit_name(version))
@@ -112,7 +114,8 @@ class DeltaTable:
 
         listing = self.listing()
         time_travel.check_version(self, listing, version)
-        snapshot = self._build(version, listing)
+        with uncollected():
+            snapshot = self._build(version, listing)
         self._keep(snapshot)
         return snapshot
 
