@@ -15,7 +15,7 @@ from sqlshell import relations
 from sqlshell.commands import delta_write
 from sqlshell.commands.changes import Affected, Outcome, delete_positions, write_new_rows
 from sqlshell.errors import AnalysisError, ConcurrentModificationError, NotSupportedError
-from sqlshell.expr.expr import Literal
+from sqlshell.expr.expr import Literal, conjuncts
 from sqlshell.plan.bind import Binder
 from sqlshell.plan.bind_dml import bind_delete, bind_merge, bind_update
 from sqlshell.plan.bind_insert import bind_insert
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from sqlshell.parser.statement_dml import Delete, Insert, Merge, Target, Update
     from sqlshell.session import Session
-    from sqlshell.storage.delta.actions import Action
+    from sqlshell.expr.expr import Expr
+    from sqlshell.storage.delta.actions import Action, Add
     from sqlshell.storage.delta.schema import TableSchema
     from sqlshell.storage.delta.snapshot import Snapshot
     from sqlshell.storage.delta.table import DeltaTable
@@ -146,11 +147,12 @@ def partition_names(snapshot: Snapshot) -> str:
 
 def reads_of(plan: Plan, snapshot: Snapshot) -> ReadSet:
     """What a query around the target depends on: the whole table if it reads it, else nothing."""
-    for scan in _scans(plan):
-        table = scan.source.table if isinstance(scan.source, Source) else None
-        if table is not None and table.location == snapshot.location and table.version == snapshot.version:
-            return WHOLE_TABLE
-    return NOTHING
+    return WHOLE_TABLE if any(_is_target(s, snapshot) for s in _scans(plan)) else NOTHING
+
+
+def _is_target(scan: Scan, snapshot: Snapshot) -> bool:
+    table = scan.source.table if isinstance(scan.source, Source) else None
+    return table is not None and table.location == snapshot.location and table.version == snapshot.version
 
 
 def _scans(plan: Plan) -> list[Scan]:
@@ -226,9 +228,23 @@ def _delete_all(w: Writing, source: Source, parameters: dict[str, Any]) -> Resul
     return affected_rows(num_affected_rows=rows)
 
 
-def reads_of_target(w: Writing, plan: Plan, predicate: Any) -> ReadSet:
+def reads_of_target(w: Writing, plan: Plan, predicate: Expr | None) -> ReadSet:
     """What of the target a change depends on: the files whose statistics may fulfil its predicate."""
-    return WHOLE_TABLE
+    from sqlshell.storage.delta.skipping import candidates
+    from sqlshell.storage.delta.stats import StatsIndex
+
+    scans = [s for s in _scans(plan) if _is_target(s, w.snapshot)]
+    if predicate is None or len(scans) != 1:
+        return WHOLE_TABLE
+    fields = {c.id: f for c, f in zip(scans[0].columns, scans[0].fields, strict=True)}
+    parts = conjuncts(predicate)
+    schema, partitions = w.schema, w.snapshot.partition_columns
+
+    def might_hold(add: Add) -> bool:
+        kept = candidates(StatsIndex((add,), schema, partitions), parts, fields)
+        return kept is None or len(kept) > 0
+
+    return ReadSet(might_hold)
 
 
 def _metrics(outcome: Outcome) -> dict[str, int]:

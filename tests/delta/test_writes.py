@@ -11,10 +11,10 @@ import pytest
 from deltalake import DeltaTable as Peer
 
 from sqlshell.errors import Error, IntegrityError
+from sqlshell.session import Session
 from sqlshell.storage.delta.table import DeltaTable
 
 if TYPE_CHECKING:
-    from sqlshell.session import Session
     from sqlshell.storage.delta.actions import Add
 
 
@@ -375,3 +375,78 @@ def test_paths_as_targets(session: Session, tmp_path: Path) -> None:
     session.execute(f"UPDATE delta.`{path}` SET v = 'x' WHERE id = 2")
     session.execute(f"DELETE FROM delta.`{path}` WHERE id = 1")
     assert peer_rows(path, "id") == [{"id": 2, "v": "x"}, {"id": 3, "v": "c"}, {"id": 4, "v": "d"}]
+
+
+# -- two writers
+
+
+@pytest.fixture
+def race(session: Session, monkeypatch: pytest.MonkeyPatch) -> tuple[Session, Any]:
+    """A table of two partitions, and `between(sql)`: what another session commits before our next commit."""
+    from sqlshell.commands import dml
+
+    session.execute("CREATE TABLE r (p int, n int) PARTITIONED BY (p)")
+    session.execute("INSERT INTO r VALUES (1, 1), (1, 2), (2, 10), (2, 20)")
+    original = dml.commit
+    pending: list[str] = []
+    other = Session(warehouse=str(session.catalog.warehouse), warm=False)
+
+    def commit(*args: Any, **kwargs: Any) -> int:
+        if pending:
+            with pytest.MonkeyPatch.context() as calm:
+                calm.setattr(dml, "commit", original)
+                other.execute(pending.pop())
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(dml, "commit", commit)
+    monkeypatch.setattr(dml, "TRIES", 1)
+    return session, pending.append
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "condition"),
+    [
+        ("INSERT INTO r VALUES (1, 3)", "INSERT INTO r VALUES (2, 30)", None),
+        ("DELETE FROM r WHERE p = 1", "INSERT INTO r VALUES (2, 30)", None),
+        ("INSERT INTO r VALUES (2, 30)", "DELETE FROM r WHERE p = 1 AND n = 1", None),
+        ("DELETE FROM r WHERE n = 10", "DELETE FROM r WHERE p = 1 AND n = 1", None),
+        ("DELETE FROM r WHERE n = 1", "DELETE FROM r WHERE n = 2", "DELTA_CONCURRENT_DELETE_DELETE"),
+        ("UPDATE r SET n = 5 WHERE n = 1", "UPDATE r SET n = n + 1", "DELTA_CONCURRENT_DELETE_DELETE"),
+        (
+            "MERGE INTO r USING VALUES (10) s(k) ON n = k WHEN MATCHED THEN DELETE",
+            "UPDATE r SET n = n + 1",
+            "DELTA_CONCURRENT_DELETE_DELETE",
+        ),
+        (
+            "DELETE FROM r WHERE n = 1",
+            "INSERT INTO r SELECT 3, sum(n) FROM r",
+            "DELTA_CONCURRENT_DELETE_READ",
+        ),
+        ("INSERT OVERWRITE r VALUES (1, 7)", "DELETE FROM r WHERE n = 2", "DELTA_CONCURRENT_DELETE_DELETE"),
+    ],
+)
+def test_races(race: tuple[Session, Any], first: str, then: str, condition: str | None) -> None:
+    session, between = race
+    before = {f.path for f in adds(location(session, "r"))}
+    between(first)
+    if condition is None:
+        session.execute(then)
+        assert DeltaTable(location(session, "r")).latest().version == 3
+    else:
+        with pytest.raises(Error, match="version 2") as e:
+            session.execute(then)
+        assert e.value.condition == condition
+        live = {f.path for f in adds(location(session, "r"))} | before
+        here = Path(location(session, "r"))
+        assert {str(p.relative_to(here)) for p in here.rglob("*.parquet")} == live
+    check_peer(session, "r", "n")
+
+
+def test_a_lost_race_is_run_again(race: tuple[Session, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlshell.commands import dml
+
+    session, between = race
+    monkeypatch.setattr(dml, "TRIES", 3)
+    between("UPDATE r SET n = 100 WHERE n = 1")
+    assert rows(session, "UPDATE r SET n = n + 1") == [(4,)]
+    assert rows(session, "SELECT n FROM r ORDER BY n") == [(3,), (11,), (21,), (101,)]
