@@ -175,6 +175,37 @@ def write_dirty(rng: random.Random) -> None:
             f.write(f"s{i % 7};{taken};{value};{note}\n")
 
 
+SECTIONS = {
+    "astronomy": "telescope orbit comet eclipse nebula lens",
+    "chess": "opening gambit endgame knight clock tournament",
+    "sailing": "harbour keel regatta wind anchor tide",
+    "gardening": "compost seedling pruning tulip soil greenhouse",
+    "opera": "soprano aria stage premiere orchestra libretto",
+    "cycling": "gear climb peloton helmet saddle sprint",
+}
+TASTES = {"F": ("astronomy", "chess", "sailing"), "M": ("gardening", "opera", "cycling")}
+"""Made up, so that there is something to find: readers of one gender prefer three sections, of the other the rest."""
+
+
+def readers(rng: random.Random) -> list[dict[str, Any]]:
+    """400 readers and the articles each has read; the gender of the last 100 is not known."""
+    rows = []
+    for i in range(1, 401):
+        gender = rng.choice("FM")
+        articles = []
+        for _ in range(rng.randrange(3, 9)):
+            liked = TASTES[gender] if rng.random() < 0.85 else TASTES["M" if gender == "F" else "F"]
+            words = SECTIONS[rng.choice(liked)].split()
+            articles.append(
+                f"The {rng.choice(words)} and the {rng.choice(words)}: notes on a {rng.choice(words)} in "
+                f"{rng.choice(CITIES)}"
+            )
+        rows.append(
+            {"reader_id": i, "gender": gender if i <= 300 else None, "truth": gender, "articles": articles}
+        )
+    return rows
+
+
 def main() -> None:
     rng = random.Random(SEED)
     people = customers(rng)
@@ -192,6 +223,9 @@ def main() -> None:
             f.write(json.dumps(row, default=lambda v: v.isoformat(), ensure_ascii=False) + "\n")
     write_reviews(rng)
     write_dirty(rng)
+    with (HERE / "readers.jsonl").open("w", encoding="utf-8") as f:
+        for row in readers(rng):
+            f.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

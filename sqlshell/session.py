@@ -107,6 +107,7 @@ class Session:
         self._sources: dict[tuple[Any, ...], tuple[tuple[tuple[str, int, int], ...], Source]] = {}
         self.warnings: list[str] = []
         self._engine: Engine | None = None
+        self._models: Models | None = None
         self._closed = False
         if workers is not None:
             self.settings.set("sqlshell.workers", str(workers))
@@ -188,12 +189,14 @@ class Session:
 
         return Catalog(self.warehouse)
 
-    @cached_property
+    @property
     def models(self) -> Models:
         """The models of the warehouse."""
-        from sqlshell.storage.models import Models
+        if self._models is None or self._models.catalog is not self.catalog:
+            from sqlshell.storage.models import Models
 
-        return Models(self.catalog, lambda: self.current_schema)
+            self._models = Models(self.catalog, lambda: self.current_schema)
+        return self._models
 
     @cached_property
     def tables(self) -> DeltaTables:

@@ -173,7 +173,7 @@ def alter_model(session: Session, s: st.AlterModel) -> Result:
                 span=s.name_span,
             )
     else:
-        if (alias[:1] == "v" and alias[1:].isdigit()) or (alias[:1] == "t" and alias[1:2].isdigit()):
+        if (alias[:1] == "v" and alias[1:].isdigit()) or alias.startswith("timestamp:"):
             raise AnalysisError(
                 f"an alias cannot look like a version: {s.alias}",
                 condition="INVALID_MODEL_ALIAS",

@@ -2,7 +2,7 @@
 
 - `ML.PREDICT(` becomes `ML_PREDICT(`, and so on for every `ML.x(`.
 - `MODEL a.b` as an argument becomes the string 'a.b'; with `VERSION AS OF 3` 'a.b@v3', with `VERSION AS OF 'best'`
-  'a.b@best', with `TIMESTAMP AS OF '...'` 'a.b@t...'.
+  'a.b@best', with `TIMESTAMP AS OF '...'` 'a.b@timestamp:...'.
 - `TABLE t` as an argument becomes `(SELECT * FROM t)`, and a query without parentheses gets them.
 """
 
@@ -86,7 +86,7 @@ def _argument(tokens: list[Token], text: str) -> list[Token]:
     word = upper(first)
     if word == "MODEL" and is_word(tokens[1]):
         return [like(first, T.STRING, _reference(tokens[1:], text))]
-    if word == "TABLE" and is_word(tokens[1]):
+    if word == "TABLE" and (is_word(tokens[1]) or tokens[1].token_type in STRINGS):
         select = [like(first, T.SELECT, "SELECT"), like(first, T.STAR, "*"), like(first, T.FROM, "FROM")]
         return _parenthesised([*select, *tokens[1:]])
     if word in _QUERY_STARTS:
@@ -125,5 +125,5 @@ def _reference(tokens: Sequence[Token], text: str) -> str:
     if words[0] == "TIMESTAMP":
         if value.token_type not in STRINGS:
             raise ParseError("TIMESTAMP AS OF takes a text here", span=(value.start, value.end + 1))
-        return f"{name}@t{value.text}"
+        return f"{name}@timestamp:{value.text}"
     return f"{name}@{value.text}" if value.token_type in STRINGS else f"{name}@v{value.text}"

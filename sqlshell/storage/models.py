@@ -57,7 +57,7 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Reference:
-    """`name[@vN | @alias | @t<timestamp>]`."""
+    """`name[@vN | @alias | @timestamp:text]`."""
 
     name: tuple[str, ...]
     kind: str = ""  # version, alias, timestamp
@@ -72,8 +72,8 @@ def parse_reference(text: str) -> Reference:
         return Reference(parts)
     if tag[:1] in "vV" and tag[1:].isdigit():
         return Reference(parts, "version", int(tag[1:]))
-    if tag[:1] == "t" and tag[1:2].isdigit():
-        return Reference(parts, "timestamp", tag[1:])
+    if tag.startswith("timestamp:"):
+        return Reference(parts, "timestamp", tag.removeprefix("timestamp:"))
     return Reference(parts, "alias", tag)
 
 

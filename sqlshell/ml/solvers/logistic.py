@@ -148,7 +148,8 @@ class _Problem:
 def _binary(b: Block, theta: Array, newton: bool) -> Array:
     p = theta.shape[1]
     w = weights_of(b)
-    loss, grad, hess = 0.0, np.zeros(p), np.zeros((p, p))
+    side = p if newton else 0
+    loss, grad, hess = 0.0, np.zeros(p), np.zeros((side, side))
     for start, end, part in b.x.chunks():
         y, weight = b.y[start:end], w[start:end]
         eta = part.dot(theta[0])
@@ -160,13 +161,14 @@ def _binary(b: Block, theta: Array, newton: bool) -> Array:
             values = part.dense() if isinstance(part, Sparse) else part.values  # type: ignore[attr-defined]
             spread = weight * tail / (1.0 + tail) ** 2
             hess += values.T @ (values * spread[:, None])
-    return np.concatenate(([loss], grad, hess.ravel() if newton else []))
+    return np.concatenate(([loss], grad, hess.ravel()))
 
 
 def _multinomial(b: Block, theta: Array, newton: bool) -> Array:
     outputs, p = theta.shape
     w = weights_of(b)
-    loss, grad, hess = 0.0, np.zeros((outputs, p)), np.zeros((outputs, p, outputs, p))
+    side = p if newton else 0
+    loss, grad, hess = 0.0, np.zeros((outputs, p)), np.zeros((outputs, side, outputs, side))
     for start, end, part in b.x.chunks():
         y, weight = b.y[start:end].astype(np.int64), w[start:end]
         eta = part.dot(np.ascontiguousarray(theta.T))
@@ -192,7 +194,7 @@ def _multinomial(b: Block, theta: Array, newton: bool) -> Array:
                     hess[k, :, j, :] += piece
                     if j != k:
                         hess[j, :, k, :] += piece.T
-    return np.concatenate(([loss], grad.ravel(), hess.ravel() if newton else []))
+    return np.concatenate(([loss], grad.ravel(), hess.ravel()))
 
 
 def _minimise(
