@@ -85,6 +85,22 @@ def test_any_query_can_be_the_input(con: Connection) -> None:
     assert rows == con.execute(query + " ORDER BY k").fetchall()
 
 
+def test_averages_of_doubles_have_the_same_bits_for_any_number_of_workers_and_ranks(
+    session: Session, pool_session: Session
+) -> None:
+    query = """
+        SELECT a.g, avg(a.x * b.x) AS m, sum(sum(a.x)) OVER (ORDER BY a.g) AS s
+        FROM (SELECT id % 5000 AS g, sin(id) * exp(id % 40) AS x FROM range(200000)) a
+        LEFT JOIN (SELECT id % 5000 AS g, cos(id) AS x FROM range(20000)) b ON a.g = b.g AND a.x > b.x
+        WHERE a.g NOT IN (SELECT id * 3 FROM range(1000)) GROUP BY a.g
+    """
+    seen = set()
+    for where, ranks in ((session, 1), (pool_session, 2), (pool_session, 3)):
+        found = where.barrier_map(query, bodies.rows, ranks)
+        seen.add(repr([part for rank in found.values for part in rank]))
+    assert len(seen) == 1
+
+
 def test_a_function_of_the_session_travels_by_value(con: Connection) -> None:
     pytest.importorskip("cloudpickle")
     factor = Decimal(3)

@@ -68,12 +68,17 @@ def sink(
     ordered: bool = False,
     deterministic: bool = False,
 ) -> None:
-    """Write the rows as Arrow IPC to one file, or to one file per partition key."""
+    """Write the rows as Arrow IPC to one file, or to one file per partition key.
+
+    A sink streams whatever engine it is given: deterministic rows are computed before.
+    """
+    if deterministic:
+        lf = materialized(lf, deterministic=True)
     lf.sink_ipc(
         target,
         compression="lz4" if compress else "uncompressed",
         maintain_order=ordered or deterministic,
         mkdir=True,
-        engine="in-memory" if deterministic else "streaming",
+        engine="streaming",
         optimizations=flags(),
     )

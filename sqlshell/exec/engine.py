@@ -145,7 +145,7 @@ class Engine:
         query = next(self._queries)
         events: SimpleQueue[Event] = SimpleQueue()
         run = RunOptions(
-            replan=replan.after_stage,
+            replan=None if graph.settings.get("sqlshell.deterministic") else replan.after_stage,
             split_stage=replan.split_stage,
             abort=lambda: cluster.cancel(query),
             submit_gang=lambda g: cluster.run_gang(g, events.put),

@@ -217,7 +217,7 @@ def lower_aggregate(k: Kernel, lf: pl.LazyFrame, node: Aggregate) -> pl.LazyFram
         )
         for a in node.aggs
     ]
-    grouped = _group(arguments.attach(lf), keys, columns.exprs)
+    grouped = _group(k, arguments.attach(lf), keys, columns.exprs)
     return grouped.select([*_key_results(node.keys), *finals] or [pl.lit(True).alias("_")])
 
 
@@ -242,7 +242,7 @@ def lower_partial(k: Kernel, lf: pl.LazyFrame, node: PartialAggregate) -> pl.Laz
         for state, column in zip(function_of(call).states, columns, strict=True):
             value = state.update(view, *view.args).cast(k.dtype(column.type))
             states.append(value.alias(f"c{column.id}"))
-    grouped = _group(arguments.attach(lf), keys, states)
+    grouped = _group(k, arguments.attach(lf), keys, states)
     return grouped.select(
         [*_key_results(node.keys), *(pl.col(f"c{c.id}") for s in node.states for c in s)]
         or [pl.lit(True).alias("_")]
@@ -261,7 +261,7 @@ def lower_final(k: Kernel, lf: pl.LazyFrame, node: FinalAggregate) -> pl.LazyFra
         assert row.final is not None
         finals.append(row.final(view, *(pl.col(f"__m{c.id}") for c in columns)).alias(f"c{agg.column.id}"))
     keys = [pl.col(f"c{c.id}") for c in node.keys]
-    grouped = _group(lf, keys, merged)
+    grouped = _group(k, lf, keys, merged)
     return grouped.select([*keys, *finals] or [pl.lit(True).alias("_")])
 
 
@@ -281,8 +281,8 @@ def _key_results(keys: Sequence[Named]) -> list[pl.Expr]:
     return out
 
 
-def _group(lf: pl.LazyFrame, keys: list[pl.Expr], aggs: list[pl.Expr]) -> pl.LazyFrame:
+def _group(k: Kernel, lf: pl.LazyFrame, keys: list[pl.Expr], aggs: list[pl.Expr]) -> pl.LazyFrame:
     if keys:
-        return lf.group_by(keys).agg(aggs)
+        return lf.group_by(keys, maintain_order=k.deterministic).agg(aggs)
     # A selection of literals alone would ignore the rows, and one of nothing forgets the one group.
     return lf.select([*aggs, pl.len().alias("__rows")])

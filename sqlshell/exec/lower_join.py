@@ -14,7 +14,7 @@ from sqlshell.expr.expr import Call, Column, Expr, columns_of, conjoin, conjunct
 from sqlshell.records import dataclass, replace
 
 if TYPE_CHECKING:
-    from polars._typing import JoinStrategy
+    from polars._typing import JoinStrategy, MaintainOrderJoin
 
     from sqlshell.exec.lower_expr import Kernel
     from sqlshell.plan.logical import Join
@@ -71,6 +71,8 @@ class _Pair:
         self.left_keys: list[str] = []
         self.right_keys: list[str] = []
         self.nulls_equal = any(safe for _, _, safe in condition.keys)
+        self.keep_left: MaintainOrderJoin | None = "left" if k.deterministic else None
+        """Deterministic mode keeps the order of rows: what is added up later depends on it."""
         self.left = self._with_keys(left, 0, self.left_keys, "l")
         self.right = self._with_keys(right, 1, self.right_keys, "r")
         self.left_names = [f"c{c.id}" for c in node.left.output] or ["_"]
@@ -103,6 +105,7 @@ class _Pair:
         if not self.left_keys:
             return lf.join(self.right, how="cross")
         coalesce = None if how in {"semi", "anti"} else False
+        order: MaintainOrderJoin = "left" if how in {"semi", "anti"} else "left_right"
         return lf.join(
             self.right,
             left_on=self.left_keys,
@@ -110,6 +113,7 @@ class _Pair:
             how=how,
             nulls_equal=self.nulls_equal,
             coalesce=coalesce,
+            maintain_order=order if self.k.deterministic else None,
         )
 
     def inner(self, left: pl.LazyFrame | None = None) -> pl.LazyFrame:
@@ -147,7 +151,9 @@ def _left(p: _Pair) -> pl.LazyFrame:
 def _with_missed(p: _Pair, numbered: pl.LazyFrame, matched: pl.LazyFrame) -> pl.LazyFrame:
     """Matched rows, then the left rows that matched nothing, widened with NULLs."""
     matched = p.k.materialized(matched)
-    missed = numbered.join(matched.select(pl.col(ROW).unique()), on=ROW, how="anti")
+    missed = numbered.join(
+        matched.select(pl.col(ROW).unique()), on=ROW, how="anti", maintain_order=p.keep_left
+    )
     columns = p.left_names + p.right_names
     return pl.concat([matched.select(columns), p.null_right(missed).select(columns)])
 
@@ -166,10 +172,12 @@ def _full(p: _Pair) -> pl.LazyFrame:
     both = _Pair(p.k, p.node, numbered, right, p.condition)
     matched = p.k.materialized(both.inner())
     columns = p.left_names + p.right_names
-    left_only = numbered.join(matched.select(pl.col(ROW).unique()), on=ROW, how="anti")
-    right_only = right.join(matched.select(pl.col("__rrow").unique()), on="__rrow", how="anti").with_columns(
-        pl.lit(None, dtype=p.k.dtype(c.type)).alias(f"c{c.id}") for c in p.node.left.output
+    left_only = numbered.join(
+        matched.select(pl.col(ROW).unique()), on=ROW, how="anti", maintain_order=p.keep_left
     )
+    right_only = right.join(
+        matched.select(pl.col("__rrow").unique()), on="__rrow", how="anti", maintain_order=p.keep_left
+    ).with_columns(pl.lit(None, dtype=p.k.dtype(c.type)).alias(f"c{c.id}") for c in p.node.left.output)
     return pl.concat(
         [
             matched.select(columns),
@@ -185,7 +193,7 @@ def _semi(p: _Pair) -> pl.LazyFrame:
     if p.residual is None:  # no condition at all: does the right side have rows?
         return p.left.join(p.right.select(pl.len().alias("__n")).filter(pl.col("__n") > 0), how="cross")
     numbered = p.left.with_row_index(ROW)
-    return p.inner(numbered).unique(subset=[ROW], keep="any")
+    return p.inner(numbered).unique(subset=[ROW], keep="any", maintain_order=p.k.deterministic)
 
 
 def _anti(p: _Pair) -> pl.LazyFrame:
@@ -196,7 +204,9 @@ def _anti(p: _Pair) -> pl.LazyFrame:
     if p.residual is None:
         return p.left.join(p.right.select(pl.len().alias("__n")).filter(pl.col("__n") == 0), how="cross")
     numbered = p.numbered()
-    return numbered.join(p.inner(numbered).select(pl.col(ROW).unique()), on=ROW, how="anti")
+    return numbered.join(
+        p.inner(numbered).select(pl.col(ROW).unique()), on=ROW, how="anti", maintain_order=p.keep_left
+    )
 
 
 def _mark(p: _Pair) -> pl.LazyFrame:
@@ -211,13 +221,17 @@ def _marked(p: _Pair, name: str) -> pl.LazyFrame:
         return p.left.join(exists, how="cross")
     numbered = p.numbered()
     matched = _matches(p, numbered, p.node.condition, name)
-    lf = numbered.join(matched, on=ROW, how="left").with_columns(pl.col(name).fill_null(False))
+    lf = numbered.join(matched, on=ROW, how="left", maintain_order=p.keep_left).with_columns(
+        pl.col(name).fill_null(False)
+    )
     if not p.node.null_aware:
         return lf
     unknown = _unknown_rows(p, numbered)
     if unknown is None:
         return lf
-    flagged = lf.join(unknown.with_columns(pl.lit(True).alias("__unknown")), on=ROW, how="left")
+    flagged = lf.join(
+        unknown.with_columns(pl.lit(True).alias("__unknown")), on=ROW, how="left", maintain_order=p.keep_left
+    )
     return flagged.with_columns(
         pl.when(pl.col(name)).then(True).when(pl.col("__unknown")).then(None).otherwise(False).alias(name)
     )

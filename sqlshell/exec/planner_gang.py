@@ -40,8 +40,11 @@ def plan_gang(
 ) -> StageGraph:
     """The graph of an optimized query whose rows a gang of `world_size` ranks reads.
 
+    In deterministic mode the query's own layout, too, depends on nothing but the data and the machine.
     `exchange` and `version` are given when the query ran out of memory and is planned again, more finely.
     """
+    if settings["sqlshell.deterministic"]:  # sums of doubles show how many tasks made them
+        settings = {**settings, "sqlshell.workers": None, "sqlshell.partitions": None}
     parts = partitions or partitions_of(plan)
     keys = () if in_file_order(plan) else tuple(c for c in plan.output if stable_hash(c.type))
     output = Output("hash", keys, parts) if keys else Output("whole")

@@ -105,8 +105,7 @@ def test_the_same_rows_in_the_same_order_for_any_layout(
     for plan in (scan(source), grouped(source)):
         seen = []
         for ranks, values in ((1, settings()), (3, settings(**workers))):
-            changed = values.snapshot() | {"sqlshell.deterministic": True}
-            graph = plan_gang(plan, changed, ranks, 5)
+            graph = plan_gang(plan, values.snapshot(), ranks, 5)
             found = gangs.run_gang(graph, bodies.rows, ranks)
             seen.append([p for v in found.values for p in v])
         assert seen[0] == seen[1]
