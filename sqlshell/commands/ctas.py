@@ -32,9 +32,11 @@ def create_table_as(
 ) -> Result:
     """Make the table with the query's columns and rows; nothing is there if any of it fails."""
     assert s.query is not None
-    binder = Binder(StatementContext(session))
+    context = StatementContext(session)
+    binder = Binder(context)
     bound = binder.bind_query(s.query.ast, s.query.text)
-    creation = prepare(session, s, _columns(s, bound), name, existing)
+    # A table that is replaced by a query over itself is replaced as the query saw it.
+    creation = prepare(session, s, _columns(s, bound), name, existing, context)
     assert creation is not None  # an existing log at the location was refused
     definition, location = creation.definition, creation.table.location
     how = Arrangement(table=".".join(s.name), span=s.name_span)

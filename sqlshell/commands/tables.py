@@ -13,6 +13,7 @@ from sqlshell.errors import AnalysisError, NotSupportedError
 from sqlshell.parser.statement_table import ColumnDef, CreateTable
 from sqlshell.records import dataclass
 from sqlshell.result import Result, command
+from sqlshell.statement_context import StatementContext
 from sqlshell.storage.catalog import RELATION, TOMBSTONE, CatalogConflict
 from sqlshell.storage.delta.actions import DomainMetadata
 from sqlshell.storage.delta.commit import commit
@@ -124,11 +125,15 @@ def prepare(
     columns: tuple[ColumnDef, ...] | None,
     name: QualifiedName,
     existing: CatalogObject | None,
+    context: StatementContext | None = None,
 ) -> Creation | None:
-    """Everything of CREATE TABLE before its commit. None: an existing log was only registered under the name."""
+    """Everything of CREATE TABLE before its commit. None: an existing log was only registered under the name.
+
+    `context` is the statement's when it has looked at tables already (CTAS): what it saw is what is replaced.
+    """
     path = relations.path_table(s.name)
     head = session.catalog.head(RELATION, name) if path is None else None
-    table, read, managed = _place(session, s, name, existing)
+    table, read, managed = _place(session, s, name, existing, context or StatementContext(session))
     if read is not None and not s.replace and path is None:
         if s.query is not None:
             raise AnalysisError(
@@ -166,7 +171,11 @@ def prepare(
 
 
 def _place(
-    session: Session, s: st.CreateTable, name: QualifiedName, existing: CatalogObject | None
+    session: Session,
+    s: st.CreateTable,
+    name: QualifiedName,
+    existing: CatalogObject | None,
+    context: StatementContext,
 ) -> tuple[DeltaTable, Snapshot | None, bool]:
     """Where the table is to be: its log, what is there now, and whether the warehouse owns the files."""
     catalog = session.catalog
@@ -194,9 +203,9 @@ def _place(
                 hint=f"DROP TABLE {existing.full_name} first: its files stay",
             )
         table = session.tables.open(there)
-        return table, table.latest(), not existing.payload.get("external")
+        return table, context.pin(table), not existing.payload.get("external")
     table = session.tables.open(resolve(location, os.getcwd()) if location else catalog.new_location(name))
-    return table, table.latest() if location and table.exists() else None, location is None
+    return table, context.pin(table) if location and table.exists() else None, location is None
 
 
 def _holds_files(location: str) -> bool:
