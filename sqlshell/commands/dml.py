@@ -32,9 +32,9 @@ from sqlshell.types import BIGINT, Field
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sqlshell.expr.expr import Expr
     from sqlshell.parser.statement_dml import Delete, Insert, Merge, Target, Update
     from sqlshell.session import Session
-    from sqlshell.expr.expr import Expr
     from sqlshell.storage.delta.actions import Action, Add
     from sqlshell.storage.delta.schema import TableSchema
     from sqlshell.storage.delta.snapshot import Snapshot

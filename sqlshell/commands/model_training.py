@@ -64,6 +64,16 @@ class Trainer:
         )  # fmt: skip
         return result.values[0], result.partitions
 
+    def moments(self, plan: Plan, columns: int) -> list[tuple[float, float]]:
+        """(mean, sample deviation) of each column f0, f1 ... of a plan, the same bits in every run."""
+        optimized = self.session.optimize(plan).plan
+        names = tuple(f"f{i}" for i in range(columns))
+        result = self.session.engine.run_gang(
+            optimized, "sqlshell.ml.body:moments", self.cores, args=(columns,), names=names
+        )
+        found: list[tuple[float, float]] = result.values[0]
+        return found
+
     def evaluate(self, query: BoundQuery, model: Model) -> dict[str, Any]:
         """The metrics of rows that hold a model's features and label."""
         from sqlshell.ml.evaluate import metrics_text

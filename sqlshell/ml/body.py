@@ -365,3 +365,16 @@ def run(ctx: Any, partitions: Sequence[Any], spec: TrainingSpec) -> TrainResult 
     """`train` over a gang's partitions (`exec.gang_input`); rank 0 answers."""
     result = train(ctx, [Columns(p.index, p.arrow()) for p in partitions], spec)
     return result if ctx.rank == 0 else None
+
+
+def moments(ctx: Any, partitions: Sequence[Any], columns: int) -> list[tuple[float, float]]:
+    """(mean, sample deviation) of columns f0, f1 ..., NULL left out: sums in the order of partitions."""
+    parts = [Columns(p.index, p.arrow()) for p in partitions]
+    read = [[p.numbers(f"f{i}") for i in range(columns)] for p in parts]
+    sums = ctx.all_reduce([np.array([[(~n).sum(), v[~n].sum()] for v, n in part]) for part in read])
+    counts, mean = sums[:, 0], sums[:, 1] / np.maximum(sums[:, 0], 1.0)
+    squares = ctx.all_reduce([
+        np.array([((v[~n] - mean[i]) ** 2).sum() for i, (v, n) in enumerate(part)]) for part in read
+    ])  # fmt: skip
+    std = np.sqrt(squares / np.maximum(counts - 1.0, 1.0))
+    return [(float(m), float(s)) for m, s in zip(mean, std, strict=True)]

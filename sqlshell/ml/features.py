@@ -44,6 +44,8 @@ class FeatureFunction:
     aggregates: Callable[[Expr, tuple[Any, ...]], dict[str, Expr]] | None = None
     table: Callable[[Plan, Expr, tuple[Any, ...]], Plan] | None = None
     settle: Callable[[Statistics, tuple[Any, ...]], Statistics] | None = None
+    moments: Callable[[tuple[Any, ...]], bool] | None = None
+    """Whether it learns `mean` and `std` instead: by a gang, whose sums of doubles repeat bit by bit."""
     params: tuple[Any, ...] = ()
     aliases: tuple[str, ...] = ()
 
@@ -104,7 +106,7 @@ def _quantile_edges(s: Statistics, params: tuple[Any, ...]) -> Statistics:
     return {"edges": sorted(set(s["edges"]))}
 
 
-_IMPUTERS = {"mean": "avg", "median": "median", "most_frequent": "mode"}
+_IMPUTERS = {"median": "median", "most_frequent": "mode"}
 
 
 def _imputer_aggregates(x: Expr, params: tuple[Any, ...]) -> dict[str, Expr]:
@@ -114,13 +116,13 @@ def _imputer_aggregates(x: Expr, params: tuple[Any, ...]) -> dict[str, Expr]:
             f"ML.IMPUTER of {x.type} cannot use '{params[0]}'", condition="INVALID_PARAMETER_VALUE",
             hint="strategies are 'mean', 'median' (numbers) and 'most_frequent'",
         )  # fmt: skip
-    return {"value": _agg(_IMPUTERS[how], x)}
+    return {"mean": _agg(_IMPUTERS[how], x)}
 
 
 def _apply_imputer(x: Expr, params: tuple[Any, ...], s: Statistics) -> Expr:
     if isinstance(x.type, Numeric):
-        return make_call("coalesce", [ex.as_double(x), ex.number(float(s["value"] or 0.0))])
-    return make_call("coalesce", [x, Literal(s["value"], x.type)])
+        return make_call("coalesce", [ex.as_double(x), ex.number(float(s["mean"] or 0.0))])
+    return make_call("coalesce", [x, Literal(s["mean"], x.type)])
 
 
 # -- categories
@@ -220,7 +222,7 @@ def _apply_tf_idf(x: Expr, params: tuple[Any, ...], s: Statistics) -> Expr:
 # fmt: off
 TABLE = (
     FeatureFunction("ml_standard_scaler", "(x - mean) / sample deviation.", DOUBLE, _double, _apply_standard,
-                    lambda x, p: {"mean": _agg("avg", x), "std": _agg("stddev_samp", x)}),
+                    moments=lambda p: True),
     FeatureFunction("ml_min_max_scaler", "From 0 at the least to 1 at the greatest value seen, cut off there.", DOUBLE,
                     _double, _apply_min_max, lambda x, p: {"min": _agg("min", x), "max": _agg("max", x)}),
     FeatureFunction("ml_max_abs_scaler", "x / the greatest absolute value seen.", DOUBLE, _double, _apply_max_abs,
@@ -234,7 +236,7 @@ TABLE = (
                     settle=_quantile_edges, params=(10,)),
     FeatureFunction("ml_imputer", "NULL replaced by the 'mean', the 'median' or the 'most_frequent' value.", None,
                     lambda t: DOUBLE if isinstance(t, Numeric) else t, _apply_imputer, _imputer_aggregates,
-                    params=("mean",)),
+                    moments=lambda p: str(p[0]).lower() == "mean", params=("mean",)),
     FeatureFunction("ml_one_hot_encoder", "A vector with a 1 for the category; parameters: what to drop ('none' or "
                     "'most_frequent'), top_k, frequency_threshold. Unknown categories and NULL: all zeros.", STRING,
                     lambda t: SPARSE, _apply_one_hot, table=_counts_of, settle=_one_hot_keys,

@@ -58,6 +58,10 @@ class Surroundings(Protocol):
         """Run a bound plan, sums in a fixed order."""
         ...
 
+    def moments(self, plan: Plan, columns: int) -> list[tuple[float, float]]:
+        """(mean, sample deviation) of each column f0, f1 ... of a plan, NULL left out."""
+        ...
+
     def train(self, plan: Plan, spec: TrainingSpec, names: tuple[str, ...]) -> tuple[TrainResult, int]:
         """Run a training gang over a plan's rows: the result and the number of partitions."""
         ...
@@ -156,7 +160,7 @@ def prepare(
     if statement.transform is not None:
         train = make_call(">=", [fraction, Literal(eval_fraction, DOUBLE)]) if eval_fraction else None
         transformed, statistics = transform.fit(
-            around.context, statement.transform, query, train, around.rows, statement.transform_span
+            around.context, statement.transform, query, train, around, statement.transform_span
         )
     columns = dict(zip((n.lower() for n in transformed.names), transformed.plan.output, strict=True))
     label, label_type = _label(estimator, options, transformed, columns)

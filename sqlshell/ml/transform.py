@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlshell.errors import AnalysisError, Error
 from sqlshell.expr.expr import Column, Expr, Literal, columns_of, substitute
@@ -12,15 +12,28 @@ from sqlshell.plan.bind import Binder
 from sqlshell.plan.coerce import can_implicitly_cast, cast_to
 from sqlshell.plan.context import BoundQuery
 from sqlshell.plan.logical import Aggregate, Filter, Named, Plan, Project, named
+from sqlshell.types import DOUBLE, Numeric
 from sqlshell.types_ddl import parse_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from sqlshell.errors import Span
     from sqlshell.ml.features import Statistics
     from sqlshell.ml.model import Model
     from sqlshell.plan.context import BindContext, FeatureBinder
+
+
+class Runs(Protocol):
+    """What learning needs of a session."""
+
+    def rows(self, plan: Plan) -> list[tuple[Any, ...]]:
+        """All rows of a plan."""
+        ...
+
+    def moments(self, plan: Plan, columns: int) -> list[tuple[float, float]]:
+        """(mean, sample deviation) of each column f0, f1 ... of a plan, NULL left out."""
+        ...
 
 
 def bind_items(
@@ -43,12 +56,12 @@ def fit(
     text: str,
     query: BoundQuery,
     train: Expr | None,
-    rows: Callable[[Plan], list[tuple[Any, ...]]],
+    runs: Runs,
     span: Span | None = None,
 ) -> tuple[BoundQuery, dict[str, Statistics]]:
     """The transformed query and what its functions learnt from the rows where `train` is true.
 
-    `rows` runs a plan. Functions of functions (ML.IDF of ML.HASHING_TF) learn in rounds, inner ones first.
+    `runs` runs plans. Functions of functions (ML.IDF of ML.HASHING_TF) learn in rounds, inner ones first.
     """
     fitting = Fitting()
     bound = bind_items(ctx, text, query, fitting, span)
@@ -59,7 +72,7 @@ def fit(
     while waiting:
         standing = {r.column.id for r in waiting}
         ready = [r for r in waiting if not columns_of(r.value) & standing]
-        _fit_round(ready, source, done, learnt, rows)
+        _fit_round(ready, source, done, learnt, runs)
         for r in ready:
             done[r.column.id] = r.function.apply(substitute(r.value, done), r.params, learnt[r.key])
         waiting = [r for r in waiting if r not in ready]
@@ -71,21 +84,33 @@ def _fit_round(
     source: Plan,
     done: Mapping[int, Expr],
     learnt: dict[str, Statistics],
-    rows: Callable[[Plan], list[tuple[Any, ...]]],
+    runs: Runs,
 ) -> None:
-    """One aggregate query for all that need aggregates, one query for each other."""
+    """One gang for all that need moments, one query for all that need aggregates, one for each other."""
+    summed: list[tuple[Request, Named]] = []
     aggs: list[Named] = []
     places: list[tuple[Request, str]] = []
     for r in ready:
         value = substitute(r.value, dict(done))
-        if r.function.aggregates is not None:
+        if r.function.moments is not None and r.function.moments(r.params):
+            if not isinstance(value.type, Numeric):
+                raise AnalysisError(
+                    f"the mean of {value.type} is not known", condition="INVALID_PARAMETER_VALUE",
+                    hint="use 'most_frequent'",
+                )  # fmt: skip
+            summed.append((r, named(f"f{len(summed)}", cast_to(value, DOUBLE, implicit=False))))
+        elif r.function.aggregates is not None:
             for name, agg in r.function.aggregates(value, r.params).items():
                 aggs.append(named(name, agg))
                 places.append((r, name))
         elif r.function.table is not None:
-            learnt[r.key] = {"rows": rows(r.function.table(source, value, r.params))}
+            learnt[r.key] = {"rows": runs.rows(r.function.table(source, value, r.params))}
+    if summed:
+        found = runs.moments(Project(source, tuple(i for _, i in summed)), len(summed))
+        for (r, _), (mean, std) in zip(summed, found, strict=True):
+            learnt[r.key] = {"mean": mean, "std": std}
     if aggs:
-        (values,) = rows(Aggregate(source, (), tuple(aggs)))
+        (values,) = runs.rows(Aggregate(source, (), tuple(aggs)))
         for (r, name), value in zip(places, values, strict=True):
             learnt.setdefault(r.key, {})[name] = _plain(value)
     for r in ready:
