@@ -13,6 +13,7 @@ The life of a statement:
 from __future__ import annotations
 
 import os
+import re
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from sqlshell.storage.models import Models
     from sqlshell.storage.source import Source
 
+OWN = ("spark", "databricks")
+_SCRIPT = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
+"""The statements of a script are read one by one, as they run."""
 STORAGE_LEVELS = ("MEMORY_ONLY", "MEMORY_AND_DISK", "DISK_ONLY")
 
 
@@ -310,7 +314,7 @@ class Session:
 
         start = time.perf_counter()
         try:
-            if "identifier" in text.lower() and dialect in ("spark", "databricks"):
+            if "identifier" in text.lower() and dialect in OWN and not _SCRIPT.match(text):
                 text = self._with_identifiers(text)
             statement: Statement = parse_statement(text, dialect)
         except Error as e:

@@ -55,6 +55,7 @@ _HANDLERS = {
     "Delete": "dml.delete",
     "Update": "dml.update",
     "Merge": "dml.merge",
+    "Script": "scripts.run",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.commands.constants import query_row
@@ -13,7 +14,7 @@ from sqlshell.result import Result, command
 from sqlshell.types import VOID, String
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlshell.errors import Span
     from sqlshell.parser import statement_script as st
@@ -222,13 +223,26 @@ def execute_immediate(session: Session, s: st.ExecuteImmediate) -> Result:
             span=s.command.span,
         )
     if not targets:
-        return session.run_text(filled)
+        with outside(session):
+            return session.run_text(filled)
     if not isinstance(statement, Query):
         raise ParseError(
             "INTO needs a query", condition="INVALID_STATEMENT_FOR_EXECUTE_INTO", span=s.command.span
         )
-    assign(session, targets, statement, s.spans[0])
+    with outside(session):
+        assign(session, targets, statement, s.spans[0])
     return command("OK")
+
+
+@contextmanager
+def outside(session: Session) -> Iterator[None]:
+    """The text of EXECUTE IMMEDIATE sees no variables of the script around it."""
+    frames = session.frames[1:]
+    del session.frames[1:]
+    try:
+        yield
+    finally:
+        session.frames[1:] = frames
 
 
 def _filled(session: Session, text: str, using: Query | None) -> str:

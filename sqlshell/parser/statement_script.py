@@ -92,8 +92,76 @@ class DropFunction(Statement):
     span: Span | None = None
 
 
+# Scripts. Expressions, queries and statements inside are text, read when they run.
+
+
+class Step:
+    """One statement of a script."""
+
+
+@dataclass(frozen=True)
+class Sql(Step):
+    """A statement of SQL."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Handler:
+    """DECLARE EXIT HANDLER FOR conditions: names in capitals, `SQLSTATE xxxxx`, SQLEXCEPTION or NOT FOUND."""
+
+    conditions: tuple[str, ...]
+    body: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Block(Step):
+    """[label:] BEGIN ... END [label]; `conditions` are (name, SQLSTATE)."""
+
+    label: str
+    body: tuple[Step, ...]
+    handlers: tuple[Handler, ...] = ()
+    conditions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class If(Step):
+    """IF and CASE: (condition, steps) in order, then the rest."""
+
+    branches: tuple[tuple[str, tuple[Step, ...]], ...]
+    otherwise: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loop(Step):
+    """WHILE (`before`), REPEAT (`until`) or LOOP (neither)."""
+
+    label: str
+    body: tuple[Step, ...]
+    before: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True)
+class For(Step):
+    """FOR [row AS] query DO ... END FOR."""
+
+    label: str
+    row: str
+    query: str
+    body: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Jump(Step):
+    """LEAVE label, ITERATE label."""
+
+    leave: bool
+    label: str
+
+
 @dataclass(frozen=True)
 class Script(Statement):
-    """BEGIN ... END: see `heads/scripts.py`; `body` is its outermost block."""
+    """BEGIN ... END as a statement."""
 
-    body: object
+    block: Block

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlshell.parser.statement import Statement
 
 _NOT_RUN = words("""
-    ADD ALTER ANALYZE BEGIN CALL CLONE COMMIT CONVERT DFS EXPORT
+    ADD ALTER ANALYZE CALL CLONE COMMIT CONVERT DFS EXPORT
     FSCK GRANT IMPORT LIST LOAD LOCK MAP MSCK OPTIMIZE REDUCE REFRESH REORG REPAIR REPLACE
     RESTORE REVOKE ROLLBACK START UNLOCK VACUUM
 """)
@@ -54,6 +54,7 @@ _HEADS = {
     "TRUNCATE": "tables.truncate",
     "COMMENT": "tables.comment",
     "CREATE FUNCTION": "functions.create",
+    "BEGIN": "scripts.begin",
     "DECLARE": "variables.declare",
     "DROP FUNCTION": "functions.drop",
     "DROP VARIABLE": "variables.drop",
