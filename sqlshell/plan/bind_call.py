@@ -169,6 +169,12 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
 
         return bind_model.value(b, node, name, site)
     args, named_args = arguments(b, node, site)
+    if name == "named_struct" and any(not isinstance(a, Literal) for a in args[::2]):
+        raise AnalysisError(
+            "the names of named_struct() are constants",
+            condition="DATATYPE_MISMATCH.CREATE_NAMED_STRUCT_WITHOUT_FOLDABLE_STRING",
+            span=span,
+        )
     if name in {"unix_timestamp", "to_unix_timestamp"} and not args and not named_args:
         args = [Literal(b.ctx.now, TIMESTAMP)]
     return make_call(name, args, span=span, named=named_args or None)

@@ -12,7 +12,7 @@ from sqlshell.plan import bind_subquery
 from sqlshell.plan.bind_util import reject_unused, span_of, unsupported
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_to
-from sqlshell.types import BOOLEAN, STRING, Struct
+from sqlshell.types import BOOLEAN, STRING, Boolean, String, Struct, Void
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,12 @@ def bind_is(b: Binder, node: Any, site: Site) -> Expr:
     if isinstance(target, exp.Null) or (isinstance(target, exp.Var) and target.name.upper() == "UNKNOWN"):
         return make_call("isnull", [value], span=span)
     if isinstance(target, exp.Boolean):
+        if not isinstance(value.type, Boolean | String | Void):
+            raise AnalysisError(
+                f"IS TRUE and IS FALSE take a boolean, not {value.type}",
+                condition="DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
+                span=span,
+            )
         return make_call("<=>", [cast_to(value, BOOLEAN), Literal(bool(target.this), BOOLEAN)], span=span)
     raise unsupported(node)
 

@@ -52,8 +52,33 @@ def bind_window(b: Binder, node: Any, site: Site) -> Expr:
             condition="DISTINCT_WINDOW_FUNCTION_UNSUPPORTED",
             span=span_of(node),
         )
+    _check_numbers(call, node)
     frame = _frame(b, frame_node, order, inner)
     return WindowCall(call, partition, order, _check_frame(name, row.kind, frame, order, node))
+
+
+_NUMBERS = {"ntile": 0, "nth_value": 1, "lag": 1, "lead": 1}
+
+
+def _check_numbers(call: Any, node: Any) -> None:
+    """The number of ntile, nth_value, lag and lead is a constant, that of the first two positive."""
+    at = _NUMBERS.get(call.fn)
+    if at is None or len(call.args) <= at:
+        return
+    number = call.args[at]
+    if any(isinstance(n, Column) for n in number.walk()):
+        raise AnalysisError(
+            f"the number of {call.fn}() is a constant",
+            condition="DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+            span=span_of(node),
+        )
+    value = number.value if isinstance(number, Literal) else None
+    if call.fn in ("ntile", "nth_value") and isinstance(value, int) and value < 1:
+        raise AnalysisError(
+            f"the number of {call.fn}() is positive, not {value}",
+            condition="DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+            span=span_of(node),
+        )
 
 
 def _not_allowed(node: Any, site: Site) -> AnalysisError:
