@@ -1,6 +1,6 @@
 """Makes everything in this folder but the scripts, from one seed: `python sample_data/make.py`.
 
-Needs the test extra (pyarrow). The same seed gives the same values on every machine.
+Needs the test extra. The same seed gives the same values on every machine.
 """
 
 from __future__ import annotations
@@ -206,6 +206,49 @@ def readers(rng: random.Random) -> list[dict[str, Any]]:
     return rows
 
 
+PRICES = (
+    (
+        "2025-01-01",
+        """CREATE TABLE delta.`prices` (
+             product STRING NOT NULL, category STRING, price DECIMAL(10,2), CONSTRAINT positive CHECK (price > 0)
+           ) COMMENT 'what things cost'
+           TBLPROPERTIES ('delta.enableInCommitTimestamps' = 'true')""",
+    ),
+    ("2025-01-01", "INSERT INTO delta.`prices` SELECT DISTINCT product, category, price FROM 'orders.parquet'"),
+    ("2025-04-01", "UPDATE delta.`prices` SET price = round(price * 1.1, 2) WHERE category = 'computing'"),
+    ("2025-06-15", "DELETE FROM delta.`prices` WHERE product = 'fountain pen'"),
+    ("2025-09-01", "ALTER TABLE delta.`prices` ADD COLUMN supplier STRING"),
+    (
+        "2025-09-02",
+        """MERGE INTO delta.`prices` AS p
+           USING (VALUES ('kettle', 39.00, 'Larsen'), ('teapot', 21.50, 'Larsen')) AS n(product, price, supplier)
+           ON p.product = n.product
+           WHEN MATCHED THEN UPDATE SET price = n.price, supplier = n.supplier
+           WHEN NOT MATCHED THEN INSERT (product, category, price, supplier)
+             VALUES (n.product, 'kitchen', n.price, n.supplier)""",
+    ),
+)
+"""What happened to the table of prices, and when."""
+
+
+def prices() -> None:
+    """A Delta table with six versions, made by sqlshell, whose commits carry the days above as their times."""
+    import os
+    import shutil
+
+    from sqlshell.session import Session
+    from sqlshell.storage.delta import commit
+
+    shutil.rmtree(HERE / "prices", ignore_errors=True)
+    os.chdir(HERE)
+    commit._user = lambda: "ada"
+    with Session(warm=False) as session:
+        for n, (day, statement) in enumerate(PRICES):
+            moment = datetime.fromisoformat(f"{day}T09:{n:02}:00+00:00")
+            commit._now = lambda ms=int(moment.timestamp() * 1000): ms
+            session.execute(statement).close()
+
+
 def main() -> None:
     rng = random.Random(SEED)
     people = customers(rng)
@@ -226,6 +269,7 @@ def main() -> None:
     with (HERE / "readers.jsonl").open("w", encoding="utf-8") as f:
         for row in readers(rng):
             f.write(json.dumps(row, ensure_ascii=False) + "\n")
+    prices()
 
 
 if __name__ == "__main__":

@@ -43,5 +43,13 @@ FROM read_files('reviews', format => 'text')
 GROUP BY label
 ORDER BY label;
 
+-- Tables keep their history: what has changed since the first prices, and how many products there were in May.
+SELECT product, old.price AS first, new.price AS now
+FROM 'prices' AS new FULL JOIN 'prices' VERSION AS OF 1 AS old USING (product)
+WHERE old.price IS DISTINCT FROM new.price
+ORDER BY product;
+
+SELECT count(*) AS products FROM 'prices' TIMESTAMP AS OF '2025-05-01';
+
 -- How a query runs.
 EXPLAIN SELECT city, count(*) FROM orders JOIN customers USING (customer_id) WHERE price > 100 GROUP BY city;
