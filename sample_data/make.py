@@ -214,7 +214,10 @@ PRICES = (
            ) COMMENT 'what things cost'
            TBLPROPERTIES ('delta.enableInCommitTimestamps' = 'true')""",
     ),
-    ("2025-01-01", "INSERT INTO delta.`prices` SELECT DISTINCT product, category, price FROM 'orders.parquet'"),
+    (
+        "2025-01-01",
+        "INSERT INTO delta.`prices` SELECT DISTINCT product, category, price FROM 'orders.parquet'",
+    ),
     ("2025-04-01", "UPDATE delta.`prices` SET price = round(price * 1.1, 2) WHERE category = 'computing'"),
     ("2025-06-15", "DELETE FROM delta.`prices` WHERE product = 'fountain pen'"),
     ("2025-09-01", "ALTER TABLE delta.`prices` ADD COLUMN supplier STRING"),
@@ -235,6 +238,7 @@ def prices() -> None:
     """A Delta table with six versions, made by sqlshell, whose commits carry the days above as their times."""
     import os
     import shutil
+    from itertools import repeat
 
     from sqlshell.session import Session
     from sqlshell.storage.delta import commit
@@ -245,7 +249,7 @@ def prices() -> None:
     with Session(warm=False) as session:
         for n, (day, statement) in enumerate(PRICES):
             moment = datetime.fromisoformat(f"{day}T09:{n:02}:00+00:00")
-            commit._now = lambda ms=int(moment.timestamp() * 1000): ms
+            commit._now = repeat(int(moment.timestamp() * 1000)).__next__
             session.execute(statement).close()
 
 
