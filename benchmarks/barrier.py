@@ -82,6 +82,8 @@ def _stdlib(rank: int, ranks: int, queue: Any, barrier: Any, name: str) -> None:
     found = measure(barrier.wait, reduce)
     if rank == 0:
         queue.put(found)
+    rooms = np.empty((0, 0))  # the memory must not be in use when it is closed
+    shared.close()
 
 
 def _tracks() -> bool:

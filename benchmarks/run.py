@@ -12,6 +12,7 @@ RUNS = (
     ("benchmarks.tpc", "tpch", "--scale", "1"),
     ("benchmarks.nested",),
     ("benchmarks.memory",),
+    ("benchmarks.barrier",),
 )
 
 

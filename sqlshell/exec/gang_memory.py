@@ -9,7 +9,8 @@ even), raises its number, sends every other rank a byte, and waits until all num
 two meetings ahead, so two halves are enough; payloads alternate between two buffers for the same reason. The
 byte is sent after the number is stored: whoever sleeps is woken by somebody whose number it then sees.
 
-Round trip of two ranks on two cores: 0.02 ms (0.09 through the driver's pipes, 0.14 multiprocessing.Barrier).
+Round trip of two ranks on two cores: 0.003 ms, 0.02 on a busy machine (0.09 through the driver's pipes, 0.02
+to 0.14 multiprocessing.Barrier).
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ ANY = "*"
 """The label of a rank that goes along with whatever the others call (it has no partitions)."""
 
 SPIN = 40e-6
-"""Seconds to look before sleeping, where every rank has a core: half a wake-up's time is saved."""
+"""Seconds to look before sleeping, where every rank has a core: a meeting takes 3 µs then, 20 with a wake-up."""
+
+SPIN_AGAIN = 32
+"""Meetings after a look in vain (a core is busy with something else) until the next try."""
 
 
 def control_bytes(world_size: int) -> int:
@@ -89,6 +93,7 @@ class GangMemory:
         self._fence = threading.Lock()
         self._segments: dict[tuple[int, int], tuple[int, int, mmap.mmap]] = {}
         self._spins = world_size <= platform.cpu_count() and machine.machine() in {"x86_64", "AMD64"}
+        self._spin_at = 0
         self._own = -1
         self._peers: list[int] = []
         if rank >= 0:
@@ -129,12 +134,13 @@ class GangMemory:
 
     def _wait(self, number: int, missing: list[int], label: str, timeout: float) -> None:
         words = self._words
-        if self._spins:
+        if self._spins and number >= self._spin_at:
             until = time.perf_counter() + SPIN
             while time.perf_counter() < until:
                 missing = [r for r in missing if words[self._at(r)] < number]
                 if not missing:
                     return
+            self._spin_at = number + SPIN_AGAIN
         deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()
