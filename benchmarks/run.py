@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RUNS = (
     ("benchmarks.startup",),
+    ("benchmarks.shell",),
     ("benchmarks.tpc", "tpch", "--scale", "1"),
     ("benchmarks.nested",),
     ("benchmarks.memory",),

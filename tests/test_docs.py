@@ -52,6 +52,31 @@ def test_command(where: str, line: str) -> None:
     assert done.stdout
 
 
+@pytest.mark.parametrize(("where", "code"), blocks("script"))
+def test_script(where: str, code: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlshell.shell.cli"],
+        cwd=ROOT,
+        input=code,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("where", "code"), blocks("toml"))
+def test_configuration(where: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlshell.shell.config_file import load
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".sqlshell.toml").write_text(code)
+    assert load("nightly").options["format"] == "jsonl"
+
+
 @pytest.mark.parametrize(("where", "code"), blocks("sql"))
 def test_sql(where: str, code: str, session: object) -> None:
     for _, result in session.script(code):  # type: ignore[attr-defined]

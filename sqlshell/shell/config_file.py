@@ -85,8 +85,8 @@ def _read(path: str, profile: str | None, config: Config) -> set[str]:
             text = f.read()
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        line = re.search(r"line (\d+)", str(e))
-        raise UsageError(f"{path}:{line[1] if line else 1}: {e}") from None
+        line = re.search(r"line (\d+)", str(e))  # else it says "at end of document"
+        raise UsageError(f"{path}:{line[1] if line else text.count(chr(10)) + 1}: {e}") from None
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"cannot read {path}: {e}") from None
     profiles = content.pop("profiles", {})

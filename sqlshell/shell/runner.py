@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from sqlshell.errors import Error, InterfaceError
 from sqlshell.records import dataclass, field, replace
 from sqlshell.shell.exits import EXIT_INTERRUPTED, EXIT_OK, UsageError, exit_code, report
-from sqlshell.shell.output import BINARY, EXPORTED, FOR_PEOPLE, Style, write_result
+from sqlshell.shell.output import BINARY, EXPORTED, FOR_PEOPLE, Style, format_of, write_result
 from sqlshell.shell.script import Branches, Loop, Node, Step, nodes, steps
 
 if TYPE_CHECKING:
@@ -182,12 +182,12 @@ class Runner:
             from sqlshell.shell.last import define_last
 
             define_last(self.session, self.last)
-        plain = options.format in EXPORTED and export and not options.keep_last
+        plain = self.format in EXPORTED and export and not options.keep_last
         wanted = plain and options.style.limit is None and self.tee is None
-        self.session.controls.export = options.format if wanted else None
+        self.session.controls.export = self.format if wanted else None
         with self._progress():
             result = self.session.execute(text, options.variables or None)
-            if options.format in FOR_PEOPLE or not export:
+            if self.format in FOR_PEOPLE or not export:
                 result.row_count  # noqa: B018 (it waits for the end, which progress should show)
         for warning in result.warnings:
             sys.stderr.write(f"warning: {warning}\n")
@@ -200,18 +200,17 @@ class Runner:
             style = replace(options.style, zone=self.session.settings.get("sqlshell.timeZone"))
             if options.auto_width:
                 style = replace(style, width=os.get_terminal_size(sys.stdout.fileno()).columns or None)
-            if options.format in BINARY and result.is_query:
+            name = self.format
+            if name in BINARY and result.is_query:
                 self._results += 1
                 if self._results > 1 and self.once is None:
-                    raise InterfaceError(
-                        f"a {options.format} file holds one result", hint="use .once FILE for each"
-                    )
+                    raise InterfaceError(f"a {name} file holds one result", hint="use .once FILE for each")
             with self._target() as out:
-                left = write_result(result, out, options.format, style)
+                left = write_result(result, out, name, style)
             if left:
                 sys.stderr.write(f"{left} rows not shown: --max-rows is {style.limit}\n")
             if self.tee is not None:
-                write_result(result, self.tee, options.format, replace(style, colour=False))
+                write_result(result, self.tee, name, replace(style, colour=False))
         except BaseException:
             result.close()
             raise
@@ -226,6 +225,13 @@ class Runner:
             self.session.views.pop("_", None)
             self.last.close()
         self.last = result
+
+    @property
+    def format(self) -> str:
+        """The format of the next result: a file's extension decides for `.once`."""
+        if self.once is None or self.once.startswith("|"):
+            return self.options.format
+        return format_of(self.once, self.options.format)
 
     @contextlib.contextmanager
     def _target(self) -> Iterator[TextIO]:
