@@ -5,6 +5,7 @@ what may stand there: names that begin with what was typed first, then those wit
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sqlshell.records import dataclass, replace
@@ -212,7 +213,7 @@ class Completer:
             while at is not None:
                 for source in at.sources:
                     if source.alias.lower() == path[0].lower():
-                        yield from columns(source.columns, 0)
+                        yield from columns(likely(source.columns, place.prefix), 0)
                         return
                 at = at.outer
         found = resolve(path, select)
@@ -232,18 +233,16 @@ class Completer:
         if place.word() == "SELECT" or place.word(2) == "SELECT":
             yield Candidate("*", "keyword", group + 5)
         if select is not None and clause in ("GROUP", "ORDER", "HAVING", "QUALIFY"):
-            yield from columns(scope.output(select), group)
+            yield from columns(likely(scope.output(select), place.prefix), group)
         if select is not None and place.word() == "ON":
             yield from _join_conditions(select, group)
         distance = 0
         seen: set[str] = set()
         while select is not None:
-            counts: dict[str, int] = {}
-            for source in select.sources:
-                for c in source.columns:
-                    counts[c.name.lower()] = counts.get(c.name.lower(), 0) + 1
-            for source in select.sources:
-                for c in source.columns:
+            fitting = [(s, likely(s.columns, place.prefix)) for s in select.sources]
+            counts = Counter(c.name.lower() for _, found in fitting for c in found)
+            for source, found in fitting:
+                for c in found:
                     clear = counts[c.name.lower()] == 1 and c.name.lower() not in seen
                     name = quote_name(c.name)
                     text = name if clear or not source.alias else f"{quote_name(source.alias)}.{name}"
@@ -314,6 +313,34 @@ class Completer:
 def keywords(texts: Iterable[str], group: int) -> Iterable[Candidate]:
     """Words of the language."""
     return [Candidate(t, "keyword", group) for t in texts]
+
+
+def likely(found: list[Column], typed: str) -> list[Column]:
+    """The columns worth ranking: of ten thousand only those that hold what was typed, or the first ones."""
+    if len(found) <= MOST:
+        return found
+    if not typed:
+        return found[:MOST]
+    typed, names = typed.lower(), _lowered(found)
+    starts = [c for c, n in zip(found, names, strict=True) if n.startswith(typed)]
+    near = starts or [c for c, n in zip(found, names, strict=True) if typed in n]
+    if near:
+        return near[:MOST]
+    loose = re.compile(".*?".join(map(re.escape, typed))).match
+    return [c for c, n in zip(found, names, strict=True) if loose(n)][:MOST]
+
+
+_lower_names: dict[int, tuple[list[Column], list[str]]] = {}
+
+
+def _lowered(found: list[Column]) -> list[str]:
+    """The names of a long list in lower case, kept for the last few lists."""
+    kept = _lower_names.get(id(found))
+    if kept is None or kept[0] is not found:
+        while len(_lower_names) >= 8:
+            _lower_names.pop(next(iter(_lower_names)))
+        kept = _lower_names[id(found)] = (found, [c.name.lower() for c in found])
+    return kept[1]
 
 
 def columns(found: Iterable[Column], group: int) -> Iterable[Candidate]:
