@@ -8,6 +8,8 @@ stays on until our own estimates pick build sides (it makes TPC-H Q3 and Q5 1.3x
 from __future__ import annotations
 
 from functools import cache
+from queue import Empty, Queue
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -54,10 +56,41 @@ def materialized(lf: pl.LazyFrame, *, deterministic: bool = False) -> pl.LazyFra
 
 
 def batches(lf: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
-    """The rows in order, as frames of about `rows` rows, while the query runs."""
-    return iter(
-        lf.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming", optimizations=flags())
-    )
+    """The rows in order, as frames of about `rows` rows, while the query runs.
+
+    Over `sink_batches`, in a thread: Polars 2.1's `collect_batches` swallows panics and then gives no rows.
+    """
+    ready: Queue[pl.DataFrame | BaseException | None] = Queue(maxsize=1)
+    stopped = Event()
+
+    def hand_over(frame: pl.DataFrame) -> bool:
+        ready.put(frame)
+        return stopped.is_set()
+
+    def run() -> None:
+        end: BaseException | None = None
+        try:
+            lf.sink_batches(
+                hand_over, chunk_size=rows, maintain_order=True, engine="streaming", optimizations=flags()
+            )
+        except BaseException as e:  # a panic is no Exception
+            end = e
+        ready.put(end)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while isinstance(item := ready.get(), pl.DataFrame):
+            yield item
+        if item is not None:
+            raise item
+    finally:
+        stopped.set()
+        while thread.is_alive():  # let a reader that stopped early free the thread that waits to hand over
+            try:
+                ready.get(timeout=0.01)
+            except Empty:
+                continue
 
 
 def sink(
