@@ -462,7 +462,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "flatten",
-        "array<T> -> fn",
+        "array<array<T>> -> fn",
         "The arrays of an array in one; NULL when one of them is NULL.",
         "flatten(array(array(1), array(2)))",
         lower=_flatten,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import sqlglot
+from sqlglot import exp
 from sqlglot.dialects.dialect import Dialects
 from sqlglot.errors import ErrorLevel, TokenError, UnsupportedError
 from sqlglot.errors import ParseError as SqlglotParseError
@@ -60,9 +61,11 @@ def transpile(text: str, dialect: str) -> str:
     explain = _EXPLAIN.match(text)
     head = explain[0] if explain else ""
     try:
-        found = sqlglot.transpile(
-            text[len(head) :], read=dialect.lower(), write="databricks", unsupported_level=ErrorLevel.RAISE
-        )
+        parsed = [e for e in sqlglot.parse(text[len(head) :], read=dialect.lower()) if e is not None]
+        found = [
+            _typed(e).sql(dialect="databricks", unsupported_level=ErrorLevel.RAISE, comments=False)
+            for e in parsed
+        ]
     except UnsupportedError as error:
         what = str(error).splitlines()[0]
         raise NotSupportedError(
@@ -85,7 +88,25 @@ def transpile(text: str, dialect: str) -> str:
         ) from None
     if len(found) != 1:
         raise ParseError("Syntax error: one statement at a time", span=(0, len(text)))
-    return f"{head} {found[0]}" if head else found[0]
+    ours = _DATE_ADD.sub(r"sqlshell_date_add(\1,", found[0])
+    return f"{head} {ours}" if head else ours
+
+
+_DATE_ADD = re.compile(
+    r"\b(?:DATE_ADD|DATEADD)\(\s*(DAY|WEEK|MONTH|QUARTER|YEAR)\s*,(?=(?:[^']*'[^']*')*[^']*\Z)", re.IGNORECASE
+)
+"""Outside strings: the sum of a date and such a unit is a date everywhere but in Spark."""
+
+
+def _typed(tree: exp.Expr) -> exp.Expr:
+    """`/` that divides integers to an integer becomes a call, which the binder settles by the types."""
+
+    def swap(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Div) and node.args.get("typed") and not node.args.get("safe"):
+            return exp.Anonymous(this="sqlshell_divide", expressions=[node.this, node.expression])
+        return node
+
+    return tree.transform(swap)
 
 
 def _span(text: str, details: dict[str, object], offset: int, near: str) -> tuple[int, int]:

@@ -13,9 +13,10 @@ from sqlshell.functions import registry
 from sqlshell.plan import bind_function
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import UnboundLambda, make_aggregate, make_call, make_generator
+from sqlshell.plan.coerce import cast_to
 from sqlshell.plan.logical import fresh_id
 from sqlshell.records import replace
-from sqlshell.types import BIGINT, DATE, INT, STRING, TIMESTAMP, TIMESTAMP_NTZ, TINYINT
+from sqlshell.types import BIGINT, DATE, INT, STRING, TIMESTAMP, TIMESTAMP_NTZ, TINYINT, Integral
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,9 @@ BARE_SESSION_FUNCTIONS = {
     "session_user",
 }
 UNIT_FUNCTIONS = {"dateadd", "date_add", "datediff", "date_diff", "timestampadd", "timestampdiff"}
+FOREIGN = {"sqlshell_divide", "sqlshell_date_add"}
 GROUPING_FUNCTIONS = {"grouping", "grouping_id"}
+CONSTANT_SECOND = {"listagg", "string_agg", "first", "first_value", "last", "last_value", "any_value"}
 STAR_SAFE = {
     "count",
     "struct",
@@ -161,6 +164,8 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
         return _session(b, SESSION_FUNCTIONS[name])
     if name == "struct":
         return make_struct(b, node.expressions, site, span)
+    if name in FOREIGN and len(node.expressions) >= 2:
+        return _foreign(b, node, name, site, span)
     if name in UNIT_FUNCTIONS and len(node.expressions) == 3:
         unit, *rest = node.expressions
         return make_call(name, [_unit(unit, name, span), *(b.expr(e, site) for e in rest)], span=span)
@@ -178,6 +183,20 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
     if name in {"unix_timestamp", "to_unix_timestamp"} and not args and not named_args:
         args = [Literal(b.ctx.now, TIMESTAMP)]
     return make_call(name, args, span=span, named=named_args or None)
+
+
+def _foreign(b: Binder, node: Any, name: str, site: Site, span: Span | None) -> Expr:
+    """What other dialects settle by types (see `parser/foreign.py`)."""
+    if name == "sqlshell_divide":
+        left, right = (b.expr(e, site) for e in node.expressions)
+        whole = isinstance(left.type, Integral) and isinstance(right.type, Integral)
+        made = make_call("div" if whole else "/", [left, right], span=span)
+        wider = max((left.type, right.type), key=lambda t: getattr(t, "bits", 0))
+        return cast_to(made, wider) if whole else made
+    unit, amount, value = node.expressions
+    start = b.expr(value, site)
+    made = make_call("dateadd", [_unit(unit, name, span), b.expr(amount, site), start], span=span)
+    return cast_to(made, DATE) if start.type == DATE else made
 
 
 def _unit(node: Any, name: str, span: Span | None) -> Expr:
@@ -326,6 +345,12 @@ def aggregate_call(b: Binder, node: Any, site: Site, extras: dict[str, Any], ins
                 raise unsupported(arg, f"this argument of {name}()")
             else:
                 args.append(b.expr(arg, inner))
+    if name in CONSTANT_SECOND and len(args) > 1 and any(isinstance(n, Column) for n in args[1].walk()):
+        raise AnalysisError(
+            f"the second argument of {name}() is a constant",
+            condition="DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+            span=span_of(node),
+        )
     condition = extras.get("filter")
     order = tuple(sort_key(b, o, inner) for o in extras.get("order", ()))
     return make_aggregate(
