@@ -12,6 +12,7 @@ RUNS = (
     ("benchmarks.shell",),
     ("benchmarks.tpc", "tpch", "--scale", "1"),
     ("benchmarks.nested",),
+    ("benchmarks.tables",),
     ("benchmarks.memory",),
     ("benchmarks.barrier",),
 )

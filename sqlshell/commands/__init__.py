@@ -56,6 +56,8 @@ _HANDLERS = {
     "Update": "dml.update",
     "Merge": "dml.merge",
     "Script": "scripts.run",
+    "CopyTo": "export.copy_to",
+    "CopyInto": "copy_into.copy_into",
 }
 
 

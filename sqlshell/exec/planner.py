@@ -280,7 +280,8 @@ class Planner:
                 return Piece(plan, "single")
             case Assert() | Write():
                 piece = self.visit(plan.input)
-                if piece.spread == "anywhere":  # constants: one task writes them
+                whole = isinstance(plan, Write) and plan.spec.single
+                if whole or piece.spread == "anywhere":  # constants: one task writes them
                     piece = self.single(piece)
                 return piece.over(replace(plan, input=piece.plan), keys=())
         raise InternalError(f"no stage planning for {type(plan).__name__}")

@@ -132,7 +132,8 @@ class _Writer:
             case "json":
                 rows.sink_csv(target, include_header=False, quote_style="never", separator="\x02", **options)
             case "arrow":
-                rows.sink_ipc(target, compression="uncompressed", **options)
+                oldest = pl.CompatLevel.oldest()
+                rows.sink_ipc(target, compression="uncompressed", compat_level=oldest, **options)
             case other:
                 raise InternalError(f"no writer for {other}")
 
@@ -146,11 +147,10 @@ class _Writer:
             if self.spec.format == "parquet":
                 found = FileStats(path, data, self.spec.stats)
                 rows = found.rows
-                if rows == 0:
-                    os.unlink(path)
-                    continue
-                stats = found.json()
-            elif size == 0:
+                stats = found.json() if self.spec.stats else None
+            else:
+                rows = _count(self.spec, path)
+            if rows == 0 and not self.spec.single:
                 os.unlink(path)
                 continue
             out.append((name, list(values), rows, size, stats))
@@ -167,6 +167,26 @@ class _Writer:
             if not left:
                 return
             time.sleep(0.02)
+
+
+def _count(spec: WriteSpec, path: str) -> int:
+    """Rows of a file that has no footer to tell."""
+    if spec.format == "arrow":
+        lf = pl.scan_ipc(path)
+    else:
+        single = spec.format == "json"
+        lf = pl.scan_csv(
+            path,
+            has_header=spec.header and not single,
+            separator="\x02" if single else spec.separator,
+            quote_char=None if single else '"',
+            infer_schema=False,
+        )
+    try:
+        rows: int = lf.select(pl.len()).collect().item()
+    except pl.exceptions.NoDataError:
+        return 0
+    return rows
 
 
 def _codec(name: str) -> Any:

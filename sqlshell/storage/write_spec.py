@@ -52,6 +52,8 @@ class WriteSpec:
     stats: int | tuple[str, ...] = 32
     header: bool = True
     separator: str = ","
+    single: bool = False
+    """All rows in one file, which is there even without rows."""
 
     @property
     def data_columns(self) -> tuple[int, ...]:
