@@ -133,7 +133,6 @@ def make_runner(session: Session, options: argparse.Namespace) -> Runner:
     """A runner with the options of the command line."""
     from sqlshell.shell.exits import UsageError
     from sqlshell.shell.output import BINARY, Style, format_of
-    from sqlshell.shell.parameters import typed
     from sqlshell.shell.runner import Options, Runner
 
     name = options.format or (format_of(options.output) if options.output else "box")
@@ -158,10 +157,19 @@ def make_runner(session: Session, options: argparse.Namespace) -> Runner:
             timer=options.timer,
             stop=options.on_error == "stop",
             errors=options.errors,
-            variables=dict(map(typed, options.param)),
+            variables=_parameters(options.param),
             defines=dict(d.partition("=")[::2] for d in options.define),
         ),
     )
+
+
+def _parameters(texts: list[str]) -> dict[str, object]:
+    """The values of `-p`."""
+    if not texts:
+        return {}
+    from sqlshell.shell.parameters import typed
+
+    return dict(map(typed, texts))
 
 
 def run_scripts(runner: Runner, scripts: Scripts, options: argparse.Namespace) -> int:
@@ -176,7 +184,7 @@ def run_scripts(runner: Runner, scripts: Scripts, options: argparse.Namespace) -
             check_script(runner.session, t, n, errors=o.errors, variables=o.variables) for n, t in scripts
         ]
         return max(codes)
-    from sqlshell.shell.dots.info import Quit
+    from sqlshell.shell.exits import Quit
 
     with ExitStack() as stack:
         stack.callback(runner.close)

@@ -43,6 +43,10 @@ class UsageError(Error):
     default_condition = "INVALID_USAGE"
 
 
+class Quit(Exception):
+    """The user wants to leave."""
+
+
 def exit_code(error: Error) -> int:
     """The process's exit code for an error."""
     match error:

@@ -76,7 +76,7 @@ class Repl:
 
     def run(self) -> int:
         """Read and run until Ctrl-D or `.quit`; gives the exit code."""
-        from sqlshell.shell.dots.info import Quit
+        from sqlshell.shell.exits import Quit
         from sqlshell.version import __version__
 
         sys.stderr.write(

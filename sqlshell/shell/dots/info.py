@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlshell.shell.dots import COMMANDS
+from sqlshell.shell.exits import Quit
 
 if TYPE_CHECKING:
     from sqlshell.shell.runner import Runner
-
-
-class Quit(Exception):
-    """The user wants to leave."""
 
 
 def leave(runner: Runner, argument: str) -> None:
