@@ -289,7 +289,6 @@ def test_what_does_not_end_is_shown_from_its_start(text: str, start: int) -> Non
         ("select a[1:2]", "slice"),
         ("select a from t limit 5 with ties", "ties"),
         ("select sum(a) over (order by a rows 1 preceding exclude ties) from t", "EXCLUDE"),
-        ("from t |> select a", r"\|>"),
     ],
 )
 def test_foreign_clauses_are_refused_by_name(text: str, name: str) -> None:
