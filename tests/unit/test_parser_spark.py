@@ -54,8 +54,6 @@ REFUSED = {
     "select distinct on (a) b from t": "Spark reads a function named on",
     "select * from f(table(t) partition by a order by b)": "table arguments",
     "with recursive t(n) max recursion level 10 as (select 1) select * from t": "MAX RECURSION LEVEL",
-    "from t |> where a |> select b": "the pipe operator",
-    "from t |> aggregate sum(a) group by b": "the pipe operator",
     "select transform(a) using 'cat' from t": "scripts as transformations",
 }
 """What Spark takes and we refuse, with what the statement needs."""
@@ -72,6 +70,8 @@ ACCEPTED = {
     "select 123456789012345678901234567890123456789012": "the binder looks at the value",
     "select a is null = b": "(a IS NULL) = b",
     "select * replace (1 as a) from t": "REPLACE of DuckDB and BigQuery",
+    "select 1 union by name select 2": "BY NAME, of DuckDB and Databricks",
+    "select 1 union all by name select 2": "BY NAME, of DuckDB and Databricks",
     "select /*+ broadcast( */ a from t": "a hint that cannot be read is ignored",
 }
 """What Spark refuses and we take, with what it means."""
