@@ -12,7 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sqlshell import relations
-from sqlshell.commands import delta_write
+from sqlshell.commands import change_feed, delta_write
+from sqlshell.commands.change_feed import Change
 from sqlshell.commands.changes import Affected, Outcome, delete_positions, write_new_rows
 from sqlshell.errors import AnalysisError, ConcurrentModificationError, NotSupportedError
 from sqlshell.expr.expr import Literal, conjuncts
@@ -195,15 +196,19 @@ def delete(session: Session, s: Delete) -> Result:
 def _delete(session: Session, s: Delete) -> Result:
     w = begin(session, s.target, s.text, "DELETE")
     source = w.source()
-    plan, predicate = bind_delete(w.binder, s, source)
+    feed = change_feed.is_on(w.snapshot)
+    plan, predicate = bind_delete(w.binder, s, source, old=feed)
     parameters = {"predicate": json.dumps([s.condition_text] if s.condition is not None else [])}
     if (predicate is None or predicate == Literal(True, predicate.type)) and source.rows is not None:
         return _delete_all(w, source, parameters)
-    file, row = plan.output
+    file, row, *old = plan.output
     with Affected(session, plan) as affected:
         if affected.rows == 0:
             return affected_rows(num_affected_rows=0)
         outcome = delete_positions(session, w.snapshot, source, affected, file, row)
+        if feed:
+            changes = [Change("delete", tuple(old))]
+            change_feed.record(session, w.snapshot, affected, changes, outcome)
     metrics = _metrics(outcome) | {"numDeletedRows": outcome.deleted, "numCopiedRows": outcome.copied}
     commit_or_undo(
         w,
@@ -266,14 +271,18 @@ def update(session: Session, s: Update) -> Result:
 def _update(session: Session, s: Update) -> Result:
     w = begin(session, s.target, s.text, "UPDATE")
     source = w.source()
-    rows, predicate = bind_update(w.binder, s, source, w.schema, w.properties)
-    file, row = rows.plan.output[:2]
+    feed = change_feed.is_on(w.snapshot)
+    rows, predicate = bind_update(w.binder, s, source, w.schema, w.properties, old=feed)
+    file, row, *old = rows.plan.output[: -len(rows.columns)]
     parameters = {"predicate": json.dumps([s.condition_text] if s.condition is not None else [])}
     with Affected(session, rows.plan) as affected:
         if affected.rows == 0:
             return affected_rows(num_affected_rows=0)
         outcome = delete_positions(session, w.snapshot, source, affected, file, row)
         _write(w, affected, outcome, rows.columns, rows.checks)
+        if feed:
+            changes = [Change("update_preimage", tuple(old)), Change("update_postimage", rows.columns)]
+            change_feed.record(session, w.snapshot, affected, changes, outcome)
     metrics = _metrics(outcome) | {"numUpdatedRows": affected.rows, "numCopiedRows": outcome.copied}
     reads = reads_of_target(w, rows.plan, predicate)
     commit_or_undo(w, outcome.actions, "UPDATE", parameters, reads, metrics, outcome.discard)
@@ -317,7 +326,8 @@ def merge(session: Session, s: Merge) -> Result:
 def _merge(session: Session, s: Merge) -> Result:
     w = begin(session, s.target, s.text, "MERGE")
     source = w.source()
-    merged = bind_merge(w.binder, s, source, w.schema, w.properties)
+    feed = change_feed.is_on(w.snapshot)
+    merged = bind_merge(w.binder, s, source, w.schema, w.properties, old=feed)
     of = {
         a: tuple(i for i, c in enumerate(s.clauses) if c.action == a) for a in ("insert", "update", "delete")
     }
@@ -327,16 +337,25 @@ def _merge(session: Session, s: Merge) -> Result:
         outcome = Outcome([])
         if counts["update"] or counts["delete"]:
             matched = [c for c in s.clauses if c.kind == "matched"]
-            # Deleting a row twice is no contradiction.
-            only_delete = len(matched) == 1 and matched[0].action == "delete" and matched[0].condition is None
+            # Deleting a row twice is no contradiction (but it must not be twice in the change data).
+            only_delete = [(c.action, c.condition) for c in matched] == [("delete", None)] and not feed
             outcome = delete_positions(
                 session, w.snapshot, source, affected, merged.file, merged.row, unique=not only_delete
             )
             if only_delete:
-                counts["delete"] = outcome.deleted
+                counts["delete"] = outcome.deleted - counts["update"]
         if counts["update"] or counts["insert"]:
             where = (merged.clause, of["update"] + of["insert"])
             _write(w, affected, outcome, merged.rows.columns, merged.rows.checks, where)
+        if feed and outcome.actions:
+            new, clause = merged.rows.columns, merged.clause
+            changes = [
+                Change("insert", new, (clause, of["insert"])),
+                Change("delete", merged.old, (clause, of["delete"])),
+                Change("update_preimage", merged.old, (clause, of["update"])),
+                Change("update_postimage", new, (clause, of["update"])),
+            ]
+            change_feed.record(session, w.snapshot, affected, changes, outcome)
     if outcome.actions:
         metrics = _merge_metrics(outcome, counts)
         reads = WHOLE_TABLE

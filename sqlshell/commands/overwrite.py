@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from sqlshell.commands import delta_write
+from sqlshell.commands import change_feed, delta_write
 from sqlshell.commands.changes import Affected, Outcome, delete_positions, write_new_rows
 from sqlshell.commands.dml import (
     Writing,
@@ -21,7 +21,7 @@ from sqlshell.commands.dml import (
     commit_or_undo,
     partition_names,
 )
-from sqlshell.errors import AnalysisError, did_you_mean
+from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
 from sqlshell.expr.expr import Column, Expr, conjoin
 from sqlshell.plan.bind_dml import TargetRows, target_rows
 from sqlshell.plan.bind_insert import bind_insert
@@ -56,6 +56,13 @@ def overwrite(session: Session, s: Insert) -> Result:
         parameters["predicate"] = s.condition_text or _partition_text(s)
     else:
         outcome, inserted = _replace_files(w, rows)
+    if change_feed.is_on(w.snapshot) and (outcome.vectors or outcome.rewritten):
+        outcome.discard()
+        raise NotSupportedError(
+            "replacing some rows of a file is not supported in a table with a change data feed",
+            span=s.target.span,
+            hint="DELETE the rows, then INSERT the new ones",
+        )
     metrics = delta_write.metrics_of(list(outcome.files)) | {"numRemovedFiles": outcome.removed_files}
     metrics["numOutputRows"] = inserted
     if outcome.actions:

@@ -80,8 +80,8 @@ def target_rows(source: Source, target: Target) -> TargetRows:
     return TargetRows(scan, file, row, entries, frozenset(lowered[-1:]))
 
 
-def bind_delete(b: Binder, s: Delete, source: Source) -> tuple[Plan, Expr | None]:
-    """Positions of the rows to delete, and the predicate over the scan's columns."""
+def bind_delete(b: Binder, s: Delete, source: Source, *, old: bool = False) -> tuple[Plan, Expr | None]:
+    """Positions of the rows to delete (with `old`, then the rows), and the predicate over the scan's columns."""
     b.text = s.text
     rows = target_rows(source, s.target)
     predicate = None
@@ -89,13 +89,20 @@ def bind_delete(b: Binder, s: Delete, source: Source) -> tuple[Plan, Expr | None
     if s.condition is not None:
         predicate = b.predicate(s.condition, Site(rows.scope(), Env(), "WHERE"), "WHERE")
         plan = Filter(plan, predicate)
-    return Project(plan, (passthrough(rows.file), passthrough(rows.row))), predicate
+    kept = (rows.file, rows.row, *(rows.columns if old else ()))
+    return Project(plan, tuple(passthrough(c) for c in kept)), predicate
 
 
 def bind_update(
-    b: Binder, s: Update, source: Source, schema: TableSchema, properties: dict[str, str]
+    b: Binder,
+    s: Update,
+    source: Source,
+    schema: TableSchema,
+    properties: dict[str, str],
+    *,
+    old: bool = False,
 ) -> tuple[StoredRows, Expr | None]:
-    """Positions of the rows to replace, and the rows that replace them."""
+    """Positions of the rows to replace (with `old`, then those rows), and the rows that replace them."""
     b.text = s.text
     rows = target_rows(source, s.target)
     site = Site(rows.scope(), Env(), "SET")
@@ -109,7 +116,8 @@ def bind_update(
     for i, f in enumerate(schema.fields):
         if GENERATED in f.metadata and i not in new:
             del given[i]
-    return complete(b, plan, given, schema, properties, (rows.file, rows.row)), predicate
+    kept = (rows.file, rows.row, *(rows.columns if old else ()))
+    return complete(b, plan, given, schema, properties, kept), predicate
 
 
 def assigned(
@@ -166,16 +174,24 @@ def _column(a: Assignment, schema: TableSchema, rows: TargetRows | None) -> tupl
 
 @dataclass(frozen=True)
 class MergeRows:
-    """The affected rows: the plan's output is clause, file, row, then the table's columns."""
+    """The affected rows: the plan's output is clause, file, row, `old`, then the table's columns."""
 
     rows: StoredRows
     clause: Column
     file: Column
     row: Column
+    old: tuple[Column, ...] = ()
+    """The target's row as it was, when asked for."""
 
 
 def bind_merge(
-    b: Binder, s: Merge, source: Source, schema: TableSchema, properties: dict[str, str]
+    b: Binder,
+    s: Merge,
+    source: Source,
+    schema: TableSchema,
+    properties: dict[str, str],
+    *,
+    old: bool = False,
 ) -> MergeRows:
     """The rows that MERGE changes or inserts."""
     b.text = s.text
@@ -199,7 +215,7 @@ def bind_merge(
     source_scope = replace(source_scope, entries=_after(source_scope.entries, after))
     both = replace(both, entries=target.entries + source_scope.entries)
     merger = _Merger(b, s, schema, target, source_scope, both, after[there.column.id])
-    return merger.rows(joined, properties)
+    return merger.rows(joined, properties, old=old)
 
 
 def _after(entries: tuple[Entry, ...], columns: dict[int, Column]) -> tuple[Entry, ...]:
@@ -247,20 +263,21 @@ class _Merger:
             "by_source": make_call("isnull", [there]),
         }
 
-    def rows(self, joined: Plan, properties: dict[str, str]) -> MergeRows:
+    def rows(self, joined: Plan, properties: dict[str, str], *, old: bool) -> MergeRows:
         branches = [When(self._applies(c), Literal(i, INT)) for i, c in enumerate(self.s.clauses)]
         clause = named("clause", Case(tuple(branches), Literal(None, INT), INT))
         plan: Plan = Project(joined, (*(passthrough(c) for c in joined.output), clause))
         plan = Filter(plan, make_call("isnotnull", [clause.column]))
-        kept = (clause.column, self.target.file, self.target.row)
+        before = self.target.columns if old else ()
+        kept = (clause.column, self.target.file, self.target.row, *before)
         # A computed value may depend on a clause's condition: its CASE masks it where another clause applies.
         columns = [self._column(i, f, clause.column) for i, f in enumerate(self.schema.fields)]
         given = {i: e for i, e in enumerate(columns) if e is not None}
         fresh = tuple(named(c.name, c) for c in kept)
         plan = Project(plan, (*fresh, *(passthrough(c) for c in plan.output)))
         stored = complete(self.b, plan, given, self.schema, properties, tuple(n.column for n in fresh))
-        number, file, row = (n.column for n in fresh)
-        return MergeRows(stored, number, file, row)
+        number, file, row, *rest = (n.column for n in fresh)
+        return MergeRows(stored, number, file, row, tuple(rest))
 
     def _applies(self, c: MergeClause) -> Expr:
         held = self.held[c.kind]

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 from deltalake import DeltaTable as Peer
 
@@ -34,6 +35,17 @@ def peer_rows(path: str, order: str) -> list[dict[str, Any]]:
 
     found = pa.table(Peer(path).scan().read_all()).to_pylist()
     return sorted(found, key=lambda r: (r[order] is not None, r[order]))
+
+
+def duckdb_rows(path: str, sql: str) -> list[tuple[Any, ...]]:
+    """What DuckDB's delta extension reads; `{t}` in the query is the table."""
+    import duckdb_extension_delta
+
+    [file] = Path(duckdb_extension_delta.__file__).parent.rglob("*.duckdb_extension")
+    with duckdb.connect(config={"allow_unsigned_extensions": "true"}) as connection:
+        connection.execute(f"LOAD '{file}'")
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.execute(sql.format(t=f"delta_scan('{path}')")).fetchall()
 
 
 def adds(path: str) -> tuple[Add, ...]:
@@ -450,3 +462,77 @@ def test_a_lost_race_is_run_again(race: tuple[Session, Any], monkeypatch: pytest
     between("UPDATE r SET n = 100 WHERE n = 1")
     assert rows(session, "UPDATE r SET n = n + 1") == [(4,)]
     assert rows(session, "SELECT n FROM r ORDER BY n") == [(3,), (11,), (21,), (101,)]
+
+
+# -- change data feed
+
+
+@pytest.mark.parametrize("mode", list(MODES))
+def test_change_data_is_what_deltalake_reads(either: Session, mode: str) -> None:
+    s = either
+    s.execute(
+        "CREATE TABLE f (id int, v string, p int) PARTITIONED BY (p) TBLPROPERTIES"
+        f" ('delta.enableChangeDataFeed' = 'true', 'delta.enableDeletionVectors' = '{MODES[mode]}')"
+    )
+    s.execute("INSERT INTO f SELECT id, concat('v', id), id % 2 FROM range(6)")
+    s.execute("UPDATE f SET v = 'u', p = p + 10 WHERE id < 2")
+    s.execute("DELETE FROM f WHERE id = 2")
+    s.execute(
+        "MERGE INTO f USING VALUES (3, 'm'), (9, 'n') s(id, v) ON f.id = s.id WHEN MATCHED THEN UPDATE SET v = s.v"
+        " WHEN NOT MATCHED THEN INSERT (id, v, p) VALUES (s.id, s.v, 0)"
+        " WHEN NOT MATCHED BY SOURCE AND f.id = 4 THEN DELETE"
+    )
+    s.execute("DELETE FROM f")
+    path = location(s, "f")
+    with pytest.raises(Error, match="change data feed"):
+        s.execute("INSERT INTO f SELECT id, 'x', 0 FROM range(4)")
+        s.execute("INSERT INTO f REPLACE WHERE id = 1 VALUES (1, 'y', 0)")
+    import pyarrow as pa
+
+    table = pa.table(Peer(path).load_cdf(2, 4).read_all())
+    found = sorted(
+        (r["_commit_version"], r["_change_type"], r["id"], r["v"], r["p"]) for r in table.to_pylist()
+    )
+    assert found == [
+        (2, "update_postimage", 0, "u", 10),
+        (2, "update_postimage", 1, "u", 11),
+        (2, "update_preimage", 0, "v0", 0),
+        (2, "update_preimage", 1, "v1", 1),
+        (3, "delete", 2, "v2", 0),
+        (4, "delete", 4, "v4", 0),
+        (4, "insert", 9, "n", 0),
+        (4, "update_postimage", 3, "m", 1),
+        (4, "update_preimage", 3, "v3", 1),
+    ]
+
+
+def test_duckdb_reads_the_same(people: Session) -> None:
+    people.execute("DELETE FROM people WHERE id IN (2, 3)")
+    people.execute("UPDATE people SET age = age + 1 WHERE city = 'Oslo'")
+    people.execute("MERGE INTO people USING VALUES (6), (30) s(id) ON people.id = s.id WHEN MATCHED THEN DELETE"
+                   " WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.id, 'new')")  # fmt: skip
+    expected = rows(people, "SELECT * FROM people ORDER BY id")
+    path = location(people, "people")
+    assert duckdb_rows(path, "SELECT id, name, age, city FROM {t} ORDER BY id") == expected
+    assert duckdb_rows(path, "SELECT id FROM {t} WHERE age > 60 ORDER BY id") == [(5,), (8,)]
+
+
+@pytest.mark.parametrize("mode", ["none", "name"])
+def test_duckdb_reads_every_type(session: Session, mode: str) -> None:
+    session.execute(
+        f"CREATE TABLE every PARTITIONED BY (day) TBLPROPERTIES ('delta.columnMapping.mode' = '{mode}')"
+        f" AS SELECT *, named_struct('x', t, 'a', array(l, 1)) AS st, map('k', m) AS mp FROM ({VALUES})"
+    )
+    columns = "t, l, m, f, d, s, {}(ts) AS ts, n, o, b, z, st, mp"
+    if mode == "none":  # DuckDB 1.5 looks for partition values under logical names: NULL in mapped tables
+        columns += ", day"
+    expected = rows(session, f"SELECT {columns.format('unix_micros')} FROM every ORDER BY z NULLS LAST")
+    found = duckdb_rows(
+        location(session, "every"),
+        f"SELECT {columns.format('epoch_us')} FROM {{t}} ORDER BY z NULLS LAST",
+    )
+    assert [tuple(_plain(v) for v in r) for r in found] == [tuple(_plain(v) for v in r) for r in expected]
+
+
+def _plain(value: Any) -> Any:
+    return "nan" if isinstance(value, float) and math.isnan(value) else value
