@@ -374,7 +374,7 @@ class Scheduler:
                 task.alone = task.losses >= 2 and spec.slot == "pool"
                 self._tell("task_retried", spec.stage, spec.partition, detail=failure.error.message)
             case FailureKind.FETCH_FAILED if failure.lost is not None:
-                self._lost_output(failure)
+                self._lost_output(spec, failure)
                 self._tell("task_retried", spec.stage, spec.partition, detail=failure.error.message)
             case FailureKind.DISK_FULL if self._store.in_memory(spec.output.directory):
                 task.on_disk = True
@@ -403,7 +403,8 @@ class Scheduler:
         for note in getattr(error, "__notes__", ()):
             self.error.add_note(note)
 
-    def _lost_output(self, failure: Failure) -> None:
+    def _lost_output(self, spec: TaskSpec | GangSpec, failure: Failure) -> None:
+        """Have a task's output made again, unless that happened since the reader that misses it began."""
         assert failure.lost is not None
         stage, index = failure.lost
         state = self._states.get(stage)
@@ -412,6 +413,10 @@ class Scheduler:
             return
         task = state.tasks[index]
         if task.running is None and task.result is not None:
+            if isinstance(spec, TaskSpec):
+                read = {path for paths in spec.input.exchange_paths.values() for path in paths}
+                if read.isdisjoint(ref.path for ref in task.result.outputs):
+                    return
             task.fetch_rounds += 1
             if task.fetch_rounds > MAX_ATTEMPTS:
                 self.error = failure.error

@@ -229,6 +229,21 @@ def test_a_lost_file_reruns_its_producer_then_the_reader() -> None:
     assert [t for t in h.history if t[:2] == (2, 0)] == [(2, 0, 0)]
 
 
+def test_a_reader_that_began_before_the_file_was_made_again_does_not_rerun_it() -> None:
+    h = Harness(shuffle())
+    gone = failed(FailureKind.FETCH_FAILED, FetchFailedError("gone"), (1, 0))
+    while h.queue[0].stage < 2:
+        h.finish(h.queue.popleft())
+    first, late, other = (h.queue.popleft() for _ in range(3))
+    h.finish(first, gone)
+    h.finish(h.queue.popleft())
+    h.finish(late, gone)
+    h.finish(other)
+    h.run()
+    assert h.scheduler.error is None
+    assert [t for t in h.history if t[:2] == (1, 0)] == [(1, 0, 0), (1, 0, 1)]
+
+
 def test_inputs_removed_meanwhile_are_made_again() -> None:
     h = Harness(shuffle())
     gone = failed(FailureKind.FETCH_FAILED, FetchFailedError("gone"), (2, 1))
