@@ -132,6 +132,13 @@ DEFINITIONS = (
         "New tables allow deletion vectors: small deletes and updates do not rewrite files.",
         "spark.databricks.delta.properties.defaults.enableDeletionVectors",
     ),
+    Definition(
+        "sqlshell.vacuum.retentionCheck",
+        _boolean,
+        True,
+        "VACUUM refuses to remove files that the table's delta.deletedFileRetentionDuration keeps.",
+        "spark.databricks.delta.retentionDurationCheck.enabled",
+    ),
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
         "sqlshell.broadcast_limit",

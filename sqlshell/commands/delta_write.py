@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlshell.storage.write_spec import FileWritten
 
 CODECS = {"snappy", "zstd", "gzip", "lz4", "uncompressed", "none", "brotli"}
-_UNITS = {"": 1, "k": 10, "m": 20, "g": 30, "t": 40}
+_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
 def write_spec(session: Session, location: str, schema: TableSchema, metadata: Metadata) -> WriteSpec:
@@ -43,6 +43,7 @@ def write_spec(session: Session, location: str, schema: TableSchema, metadata: M
     stats: int | tuple[str, ...] = int(properties.get("delta.dataskippingnumindexedcols") or 32)
     if named_stats:
         stats = tuple(n.strip().strip("`") for n in named_stats.split(","))
+    size = size_bytes(properties.get("delta.targetfilesize"))
     return WriteSpec(
         location,
         tuple(WriteColumn(f.physical_name, f.physical_type) for f in schema.fields),
@@ -51,16 +52,16 @@ def write_spec(session: Session, location: str, schema: TableSchema, metadata: M
         codec=codec.lower(),
         level=session.settings.get("sqlshell.write.level"),
         row_group_rows=session.settings.get("sqlshell.write.rowGroupRows"),
-        file_bytes=_size(properties.get("delta.targetfilesize")) or FILE_BYTES,
+        file_bytes=4 * size if size else FILE_BYTES,  # rows in memory are about that much bigger
         field_ids=tuple(schema.column_ids().items()) if mapped else (),
         stats=stats,
     )
 
 
-def _size(text: str | None) -> int | None:
-    """Bytes of `100mb`, taken four times: rows in memory are about that much bigger than in files."""
+def size_bytes(text: str | None) -> int | None:
+    """Bytes of `100mb`; None for other texts."""
     found = re.fullmatch(r"\s*(\d+)\s*([kmgt]?)i?b?\s*", (text or "").lower())
-    return None if found is None else 4 * int(found[1]) << _UNITS[found[2]]
+    return None if found is None else int(found[1]) << _UNITS[found[2]]
 
 
 def run_write(session: Session, plan: Plan, checks: tuple[Check, ...], spec: WriteSpec) -> list[FileWritten]:

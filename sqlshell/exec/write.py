@@ -106,6 +106,7 @@ class _Writer:
             file_path_provider=self.name,
             key=keys or None,
             include_key=False if keys else None,
+            max_rows_per_file=self.spec.file_rows,
             approximate_bytes_per_file=self.spec.file_bytes,
         )
         options: dict[str, Any] = {

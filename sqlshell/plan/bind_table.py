@@ -111,14 +111,19 @@ def _version(b: Binder, node: Any) -> TableVersion | None:
     what, kind = str(node.name or node.this).upper(), str(node.args.get("kind") or "").upper()
     if kind != "AS OF" or what not in {"VERSION", "TIMESTAMP"}:
         raise unsupported(node, f"FOR {what} {kind}")
-    if what == "TIMESTAMP":
-        return TableVersion("timestamp", instant(b, node.expression))
-    value = b.constant(node.expression, Site(Scope(), Env(), "AS OF"), "VERSION AS OF").value
+    return table_version(b, what.lower(), node.expression)
+
+
+def table_version(b: Binder, kind: str, node: Any) -> TableVersion:
+    """What `VERSION AS OF e` or `TIMESTAMP AS OF e` (`kind` in lower case) asks for."""
+    if kind == "timestamp":
+        return TableVersion("timestamp", instant(b, node))
+    value = b.constant(node, Site(Scope(), Env(), "AS OF"), "VERSION AS OF").value
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise AnalysisError(
-            f"VERSION AS OF takes a number or the name of a tag, not {text_of(node.expression)}",
+            f"VERSION AS OF takes a number or the name of a tag, not {text_of(node)}",
             condition="PARSE_SYNTAX_ERROR",
-            span=span_of(node.expression),
+            span=span_of(node),
         )
     return TableVersion("version", int(value) if str(value).isdecimal() else value)
 

@@ -33,9 +33,9 @@ class WriteSpec:
     """Where files go and how they are written.
 
     `columns` name the input's columns by position; those at `partition_by` become directories. `folders` says
-    whether those are `column=value/` (else files lie side by side). `field_ids` are Parquet field ids by leaf path;
-    `stats` are the leading leaf columns that get statistics, by count (-1 all) or by name. For csv and json the
-    columns arrive as text. `header` is csv's first line.
+    whether those are `column=value/` (else files lie side by side). `file_rows` is the most rows of a file;
+    `field_ids` are Parquet field ids by leaf path; `stats` are the leading leaf columns that get statistics, by count
+    (-1 all) or by name. For csv and json the columns arrive as text. `header` is csv's first line.
     """
 
     location: str
@@ -48,6 +48,7 @@ class WriteSpec:
     level: int | None = None
     row_group_rows: int = ROW_GROUP_ROWS
     file_bytes: int = FILE_BYTES
+    file_rows: int | None = None
     field_ids: tuple[tuple[tuple[str, ...], int], ...] = ()
     stats: int | tuple[str, ...] = 32
     header: bool = True

@@ -129,7 +129,6 @@ def test_statements_around_queries() -> None:
     [
         ("create materialized view v as select 1", "CREATE MATERIALIZED VIEW"),
         ("create view v using csv", "USING without TEMPORARY"),
-        ("optimize t", "OPTIMIZE"),
         ("use catalog x", "USE CATALOG"),
     ],
 )
