@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark at a size that takes minutes, each beside its peers."""
+"""`make bench`: every benchmark at a size that takes minutes, each beside its peers (`--large` adds SF10)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ ROOT = Path(__file__).parent.parent
 RUNS = (
     ("benchmarks.startup",),
     ("benchmarks.shell",),
-    ("benchmarks.tpc", "tpch", "--scale", "1"),
-    ("benchmarks.nested",),
+    ("benchmarks.planning",),
+    ("benchmarks.tpc", "tpch", "--scale", "1", "--engines", "sqlshell,pool,duckdb,polars,datafusion,spark"),
+    ("benchmarks.nested", "--engines", "sqlshell,duckdb,polars,datafusion,spark"),
     ("benchmarks.tables",),
     ("benchmarks.memory",),
+    ("benchmarks.cancel",),
     ("benchmarks.barrier",),
+)
+LARGE = (
+    ("benchmarks.tpc", "tpch", "--scale", "10", "--rounds", "2", "--engines", "sqlshell,pool,duckdb,polars"),
+    ("benchmarks.memory", "--scale", "10", "--limit", "1GB"),
 )
 
 
 def main() -> int:
-    for module, *arguments in RUNS:
+    for module, *arguments in RUNS + (LARGE if "--large" in sys.argv else ()):
         print(f"\n== {module} {' '.join(arguments)}", flush=True)
         done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, check=False)
         if done.returncode:

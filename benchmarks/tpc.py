@@ -118,6 +118,12 @@ def summary(measured: list[Measured], judge: Measured | None) -> None:
             cpu = geomean((m.cpu[q] + 0.005) / (judge.cpu[q] + 0.005) for q in shared)
             line += f", {wall:.2f}x DuckDB's time and {cpu:.2f}x its processor time over {len(shared)}"
         print(line)
+    ours = next((m for m in measured if m.engine.name == "sqlshell"), None)
+    for m in measured if ours is not None else ():
+        if m is not ours and m.engine.name.startswith(("sqlshell", "spark")):
+            shared = m.right & ours.right
+            ratio = geomean(m.wall[q] / ours.wall[q] for q in shared)
+            print(f"{m.engine.name:18} {ratio:.2f}x the time of sqlshell over {len(shared)}")
     for m in measured:
         for nr, told in sorted((m.wrong | m.failed).items()):
             if m.engine.name.startswith("sqlshell"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlshell.commands.common import strings
-from sqlshell.errors import AnalysisError
+from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.result import Result, command
 
 if TYPE_CHECKING:
@@ -28,9 +28,25 @@ def set_variable(session: Session, s: st.SetVariable) -> Result:
             condition="UNSUPPORTED_FEATURE.SET_VARIABLE_USING_SET",
             hint=f"SET VAR {s.key} = ...",
         )
+    if s.key.lower() == "sqlshell.optimizer.disabled":
+        _check_rules(s.value)
     warning = session.settings.set(s.key, s.value)
     warnings = [warning] if warning else []
     return Result(strings("key", "value"), [(s.key, s.value)], warnings=warnings)
+
+
+def _check_rules(names: str) -> None:
+    """Every name must be a rule of the optimizer."""
+    from sqlshell.optimizer.batches import BATCHES
+
+    known = {rule.name for batch in BATCHES for rule in batch.rules}
+    for name in (n.strip() for n in names.split(",") if n.strip()):
+        if name.lower() not in known:
+            raise AnalysisError(
+                f"the optimizer has no rule `{name}`",
+                condition="INVALID_CONF_VALUE",
+                hint=did_you_mean(name, known) or "rules are " + ", ".join(sorted(known)),
+            )
 
 
 def reset(session: Session, s: st.Reset) -> Result:

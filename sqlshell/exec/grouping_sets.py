@@ -8,9 +8,8 @@ aggregates have states, the rows are first grouped by all keys together, and onl
 
 from __future__ import annotations
 
-from sqlshell.exec.lower_agg import agg_call, can_split
 from sqlshell.exec.physical import FinalAggregate, PartialAggregate
-from sqlshell.exec.piece import state_columns
+from sqlshell.exec.piece import can_split, state_columns
 from sqlshell.expr.expr import Cast, Column, Expr, Literal, columns_of, substitute
 from sqlshell.plan.logical import Aggregate, Expand, Named, fresh_column
 
@@ -18,7 +17,7 @@ from sqlshell.plan.logical import Aggregate, Expand, Named, fresh_column
 def pre_aggregated(node: Aggregate) -> FinalAggregate | None:
     """The plan that groups before it repeats rows; None where that is not possible."""
     expand = node.input
-    if not isinstance(expand, Expand) or not node.keys or not all(can_split(agg_call(a)) for a in node.aggs):
+    if not isinstance(expand, Expand) or not node.keys or not all(can_split(a) for a in node.aggs):
         return None
     if not all(isinstance(k.expr, Column) and k.expr.id == k.column.id for k in node.keys):
         return None

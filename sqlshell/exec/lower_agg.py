@@ -185,13 +185,6 @@ def function_of(call: AggCall) -> registry.Function:
     return row
 
 
-def can_split(call: AggCall) -> bool:
-    """Whether a call may run as partial and final: it has states, and neither DISTINCT nor an order."""
-    row = function_of(call)
-    distinct = call.distinct and (row.name == "count" or row.name not in _REPEATS_DO_NOT_MATTER)
-    return bool(row.states) and not distinct and not call.order_by
-
-
 class _Columns:
     """Aggregated columns under construction, each distinct expression once."""
 

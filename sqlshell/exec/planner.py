@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.errors import InternalError
 from sqlshell.exec import estimate, platform, splits
 from sqlshell.exec.equi import is_orderable
+from sqlshell.exec.grouping_sets import pre_aggregated
 from sqlshell.exec.memory import MemoryPlan
 from sqlshell.exec.physical import ExchangeRead, FinalAggregate, PartialAggregate
 from sqlshell.exec.piece import (
     Piece,
     by_partition,
     can_split,
+    distinct_first,
     is_row_wise,
     merge,
     state_columns,
@@ -306,6 +308,9 @@ class Planner:
         return piece.over(replace(node, input=piece.plan), keys=kept)
 
     def _aggregate(self, node: Aggregate) -> Piece:
+        by_value = distinct_first(node)
+        if by_value is not None:
+            return self._aggregate(by_value)
         piece = self.visit(node.input)
         if self._small and self._tasks(piece) == 1:
             piece = self.single(piece)
@@ -328,6 +333,13 @@ class Planner:
         )
 
     def _two_phases(self, node: Aggregate, piece: Piece) -> Piece:
+        grouped_first = pre_aggregated(replace(node, input=piece.plan))
+        if grouped_first is not None:  # grouping sets: groups are repeated, not rows
+            stage = self._cut(
+                piece.over(grouped_first.input, keys=()), Output("hash", grouped_first.keys, self.partitions)
+            )
+            read = self._read(stage, "partition", "hash", tuple(k.id for k in grouped_first.keys))
+            return read.over(replace(grouped_first, input=read.plan))
         states = tuple(state_columns(a) for a in node.aggs)
         partial = piece.over(PartialAggregate(piece.plan, node.keys, node.aggs, states))
         keys = tuple(k.column for k in node.keys)

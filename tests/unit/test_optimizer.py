@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from sqlshell.config import Settings
-from sqlshell.errors import DataError, InternalError
+from sqlshell.errors import AnalysisError, DataError, InternalError
 from sqlshell.expr.expr import (
     FALSE,
     TRUE,
@@ -378,3 +378,12 @@ def test_branches_of_one_column_are_whole() -> None:
     other = Literal(None, ROW)
     either = Case((When(TRUE, C),), other, ROW)
     assert leaves(get(either, "x", INT)) is None
+
+
+def test_rules_that_do_not_exist_are_not_disabled(session: Session) -> None:
+    with pytest.raises(AnalysisError) as caught:
+        session.execute("SET sqlshell.optimizer.disabled = push_down_filter, push_down_limits")
+    assert caught.value.hint is not None
+    assert "`push_down_limit`" in caught.value.hint
+    session.execute("SET sqlshell.optimizer.disabled = push_down_filter")
+    session.execute("RESET sqlshell.optimizer.disabled")

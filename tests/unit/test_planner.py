@@ -22,6 +22,7 @@ from sqlshell.exec.scheduler import Scheduler
 from sqlshell.expr.expr import AggCall, Call, Column, Expr, Frame, Literal, SortKey, WindowCall
 from sqlshell.plan.logical import (
     Aggregate,
+    Expand,
     Filter,
     Join,
     Limit,
@@ -156,6 +157,17 @@ def group_all_distinct(s: Source) -> Plan:
     return Aggregate(t, (), (agg("count", t.columns[0], distinct=True),))
 
 
+def rollup(s: Source) -> Plan:
+    t = scan(s)
+    k, v, text = t.columns
+    by_k, by_v = fresh_column("k", k), fresh_column("v", v)
+    kept = fresh_column("s", text)
+    none = Literal(None, BIGINT)
+    small = Call("%", (v, Literal(7, BIGINT)), BIGINT)
+    expand = Expand(t, (by_k, by_v, kept), ((k, small, text), (k, none, text), (none, none, text)))
+    return Aggregate(expand, (Named(by_k, by_k), Named(by_v, by_v)), (agg("count"), agg("max", kept)))
+
+
 def distinct(s: Source) -> Plan:
     t = scan(s)
     return Aggregate(t, (key(t.columns[0]),), ())
@@ -257,6 +269,7 @@ PLANS = [
     group_distinct_values,
     group_all,
     group_all_distinct,
+    rollup,
     distinct,
     group_nothing,
     join("inner"),
@@ -367,6 +380,22 @@ def test_small_build_sides_are_sent_large_ones_hashed(source: Source) -> None:
     plan = join("inner")(source)
     assert [k for _, k in kinds(plan)].count("hash") == 2  # the aggregation already hashed its side
     assert [k for _, k in kinds(plan, broadcast_limit="1gb")] == ["hash", "whole", "result"]
+
+
+def test_distinct_values_of_all_rows_are_counted_where_they_are(source: Source) -> None:
+    graph = pool_graph(group_all_distinct(source), settings(), 3)
+    assert [s.output.kind for s in graph.stages] == ["hash", "whole", "result"]
+    assert [(s.tasks, type(s.plan).__name__) for s in graph.stages] == [
+        (3, "PartialAggregate"),
+        (3, "PartialAggregate"),
+        (1, "FinalAggregate"),
+    ]
+
+
+def test_grouping_sets_repeat_groups_not_rows(source: Source) -> None:
+    first = pool_graph(rollup(source), settings(), 3).stages[0]
+    assert isinstance(first.plan, Expand)
+    assert type(first.plan.input).__name__ == "PartialAggregate"
 
 
 def test_hints_decide_how_rows_meet(source: Source, store: SessionStore) -> None:
