@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -68,6 +68,9 @@ from sqlshell.types import (
     Struct,
     YearMonthInterval,
 )
+
+if TYPE_CHECKING:
+    from sqlshell.session import Session
 
 
 class Context:
