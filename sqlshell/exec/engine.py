@@ -158,7 +158,7 @@ class Engine:
         def end(*, finished: bool, keep: bool) -> None:
             with self._lock:
                 self._running.pop(query, None)
-            if not finished:
+            if not finished and not self._closed:
                 with contextlib.suppress(InterfaceError):
                     cluster.cancel(query)
             if not keep and not self._closed:

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from sqlshell.exec.grouping_sets import pre_aggregated
-from sqlshell.exec.lower_agg import can_split, lower_aggregate, lower_final, lower_partial
+from sqlshell.exec.lower_agg import lower_aggregate, lower_final, lower_partial
 from sqlshell.exec.lower_expr import Kernel
 from sqlshell.exec.physical import FinalAggregate, PartialAggregate
+from sqlshell.exec.piece import can_split
 from sqlshell.expr.expr import AggCall, Column, Expr, Literal
 from sqlshell.functions import registry
 from sqlshell.plan.logical import Aggregate, Expand, Named, Values, fresh_column, fresh_id
@@ -45,7 +46,7 @@ def run(lf: pl.LazyFrame, plan: Values, keys: list[Column], aggs: list[Named]) -
     node = Aggregate(plan, named_keys, tuple(aggs))
     once = lower_aggregate(k, lf, node).collect(engine="streaming")
     assert once.columns == [f"c{c.id}" for c in node.output] or not node.output
-    split = tuple(a for a in aggs if can_split(a.expr))
+    split = tuple(a for a in aggs if can_split(a))
     if split:
         rest = Aggregate(plan, named_keys, split)
         single = lower_aggregate(k, lf, rest).collect(engine="streaming")
