@@ -81,6 +81,13 @@ class Kernel:
 
         return vectors
 
+    @property
+    def trees(self) -> Any:
+        """The kernel of tree ensembles."""
+        from sqlshell.exec import trees
+
+        return trees
+
     # What a lowering may ask about its call
 
     @property

@@ -42,6 +42,10 @@ def _dot(k: Any, vector: Any, weights: Any) -> Any:
     return k.vectors.dot(vector, _constants(k, 1), sparse=isinstance(k.type(0), Struct))
 
 
+def _trees(k: Any, booster: Any, widths: Any, *values: Any) -> Any:
+    return k.trees.margins(constant(k, 0, "booster"), _constants(k, 1), values)
+
+
 def _lookup(k: Any, value: Any, keys: Any, results: Any, default: Any) -> Any:
     return k.vectors.lookup(value, _constants(k, 1), _constants(k, 2), constant(k, 3, "number"))
 
@@ -193,6 +197,9 @@ FUNCTIONS = (
     Function("ml_dot", "any, array<double> -> double", "The inner product of a vector and constant weights.",
              "ml_dot(array(1.0D, 2.0D), array(3.0D, 4.0D))", lower=_dot, strict=False, nullable=_never,
              example_result="11.0"),
+    Function("ml_trees", "binary, array<double>, any... -> array<double>",
+             "What the trees of a constant xgboost model (UBJSON) add up to, for features of the given widths.",
+             "", lower=_trees, strict=False, nullable=_never),
     Function("ml_lookup", "string, array<string>, array<double>, double -> double",
              "The number that stands for a text, or the default.",
              "ml_lookup('b', array('a', 'b'), array(1.0D, 2.0D), 0.0D)", lower=_lookup, strict=False,

@@ -147,3 +147,8 @@ class Block:
     @property
     def rows(self) -> int:
         return self.x.shape[0]
+
+    def take(self, keep: Array) -> Block:
+        """The rows where `keep` (boolean) is true."""
+        weight = None if self.weight is None else self.weight[keep]
+        return Block(self.index, self.x.take(keep), self.y[keep], weight)

@@ -51,6 +51,7 @@ class Fitted:
     log: list[dict[str, float]]
     statistics: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -64,6 +65,7 @@ class TrainResult:
     statistics: dict[str, Any]
     warnings: list[str]
     count: int
+    files: dict[str, bytes]
 
 
 class Training:
@@ -75,8 +77,13 @@ class Training:
         self.parts = parts
         self.all_rows = int(self._sum([p.rows for p in parts]))
         share = auto_fraction(self.all_rows) if spec.eval_fraction is None else spec.eval_fraction
+        self._masks: list[Array] | None = None
         if share:
-            self.parts = parts = [p.keep(p.numbers("fraction")[0] >= share) for p in parts]
+            masks = [p.numbers("fraction")[0] >= share for p in parts]
+            if spec.options.get("early_stop"):
+                self._masks = masks
+            else:
+                self.parts = parts = [p.keep(m) for p, m in zip(parts, masks, strict=True)]
         self.count = int(self._sum([p.rows for p in parts]))
         if self.count == 0:
             raise DataError("there are no rows to train on", condition="NO_TRAINING_ROWS")
@@ -87,6 +94,10 @@ class Training:
         self.features = tuple(self._read(i, f) for i, f in enumerate(spec.features))
         self._check_rows()
         self.rows = self.subset([f.name for f in self.features])
+        self.held_out: Rows | None = None
+        """The rows held out, for estimators that stop early by them."""
+        if self._masks is not None:
+            self._divide(self._masks)
         self.start = self._start()
 
     def _sum(self, counts: Sequence[float]) -> Any:
@@ -100,6 +111,18 @@ class Training:
             chosen = [matrices[n] for n in names]
             blocks.append(Block(p.index, beside(chosen), y, w))
         return Rows(self.gang, blocks, sum(f.width for f in self.features if f.name in names))
+
+    def _divide(self, masks: list[Array]) -> None:
+        """Training rows and rows held out, read together."""
+        whole = self.rows
+        self.held_out = whole.with_blocks([b.take(~m) for b, m in zip(whole.blocks, masks, strict=True)])
+        self.rows = whole.with_blocks([b.take(m) for b, m in zip(whole.blocks, masks, strict=True)])
+        self.count = int(self._sum([b.rows for b in self.rows.blocks]))
+        if not self.count or self.count == self.all_rows:
+            raise DataError(
+                "early_stop needs rows to train on and rows held out", condition="TOO_FEW_TRAINING_ROWS",
+                hint="set early_stop = FALSE, or another data_split_eval_fraction",
+            )  # fmt: skip
 
     def solve(self, solver: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Run a solver; features that depend on one another are named."""
@@ -225,6 +248,10 @@ class Training:
                 f"the feature `{f.name}` is NULL in every row", condition="INVALID_FEATURE_VALUE",
                 hint="leave the column out",
             )  # fmt: skip
+        if nulls and estimators.get(self.spec.model_type).takes_missing:
+            for matrices, (values, absent) in zip(self._matrices, read, strict=True):
+                matrices[f.name] = Dense(np.where(absent, np.nan, values)[:, None])
+            return f
         if nulls:
             sums = self.gang.all_reduce([np.array([v.sum()]) for v, _ in read])
             fill = float(sums[0]) / (self.count - nulls)
@@ -357,7 +384,7 @@ def train(gang: Gang, parts: Sequence[Columns], spec: TrainingSpec) -> TrainResu
     statistics["all_rows"] = training.all_rows
     return TrainResult(
         parameters, training.features, training.classes, fitted.log, statistics,
-        [*training.warnings, *fitted.warnings], training.count,
+        [*training.warnings, *fitted.warnings], training.count, fitted.files,
     )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ class Model:
     version: int
     data: dict[str, Any]
     parameters: dict[str, Parameter]
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """Artifacts in a library's own format, by file name."""
 
     @property
     def estimator(self) -> Estimator:
@@ -88,4 +90,4 @@ class Model:
 
 def of_version(version: ModelVersion) -> Model:
     """The model of a stored version."""
-    return Model(version.name, version.version, version.data, version.parameters)
+    return Model(version.name, version.version, version.data, version.parameters, version.files)

@@ -6,19 +6,20 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, did_you_mean
-from sqlshell.expr.expr import Case, Column, Expr, Literal, When, substitute
-from sqlshell.ml import evaluate
+from sqlshell.expr.expr import Case, Expr, Literal, When, substitute
+from sqlshell.ml import evaluate, insights
 from sqlshell.ml.column_names import column_names
+from sqlshell.ml.constant_rows import constant_rows
 from sqlshell.ml.model import Model, of_version
 from sqlshell.ml.transform import features_of
 from sqlshell.plan.call import make_call
 from sqlshell.plan.context import BoundQuery
-from sqlshell.plan.logical import Named, Plan, Project, Values, fresh_id, named, passthrough
+from sqlshell.plan.logical import Named, Plan, Project, named, passthrough
 from sqlshell.storage.models import parse_reference
 from sqlshell.types import BIGINT, DOUBLE, STRING, Array, Field, SqlType, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from sqlshell.errors import Span
     from sqlshell.ml.expressions import Outputs
@@ -162,7 +163,7 @@ def _evaluate(
                 f"`{model.name}` has no stored metrics", condition="INVALID_MODEL_FUNCTION_ARGUMENT", span=span,
                 hint="ML.EVALUATE(MODEL m, TABLE t)",
             )  # fmt: skip
-        return _values([(k, DOUBLE) for k in metrics], [tuple(metrics.values())]), None
+        return constant_rows([(k, DOUBLE) for k in metrics], [tuple(metrics.values())]), None
     return _measured(f, model, data, options, span, evaluate.metrics_text)
 
 
@@ -255,13 +256,6 @@ def _need_task(model: Model, task: str, name: str, span: Span | None) -> None:
 # -- what a model says of itself
 
 
-def _values(columns: Iterable[tuple[str, SqlType]], rows: Iterable[tuple[Any, ...]]) -> BoundQuery:
-    """Constant rows."""
-    made = tuple(Column(fresh_id(), n, t) for n, t in columns)
-    cells = tuple(tuple(Literal(v, c.type) for v, c in zip(row, made, strict=True)) for row in rows)
-    return BoundQuery(Values(made, cells), tuple(c.name for c in made))
-
-
 def _weights(
     f: ModelFunctions, model: Model, data: BoundQuery | None, options: dict[str, Any], span: Span | None
 ) -> Answer:
@@ -306,7 +300,7 @@ def _weights(
         rows.append(("__INTERCEPT__", intercept, None, *last, *tail))
     if several:
         columns.append(("class_label", STRING))
-    return _values(columns, rows), None
+    return constant_rows(columns, rows), None
 
 
 def _by_feature(
@@ -321,7 +315,7 @@ def _by_feature(
         for i, row in enumerate(rows)
         for n, v in zip(names, row, strict=True)
     ]
-    return _values(columns, out)
+    return constant_rows(columns, out)
 
 
 def _centroids(
@@ -351,7 +345,7 @@ def _training_info(
 ) -> Answer:
     log = model.data.get("log") or []
     rows = [(int(e["iteration"]), e.get("loss"), e.get("step")) for e in log]
-    return _values([("iteration", BIGINT), ("loss", DOUBLE), ("step", DOUBLE)], rows), None
+    return constant_rows([("iteration", BIGINT), ("loss", DOUBLE), ("step", DOUBLE)], rows), None
 
 
 def _feature_info(
@@ -367,7 +361,7 @@ def _feature_info(
          len(x.categories) if x.kind == "category" else None, x.categories if x.kind == "category" else None)
         for x in model.features
     ]  # fmt: skip
-    return _values(columns, rows), None
+    return constant_rows(columns, rows), None
 
 
 def describe_rows(model: Model) -> list[tuple[str, str]]:
@@ -409,5 +403,6 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Answer], tuple[str, ...], bool | None]
     "ml_principal_components": (_components, (), False),
     "ml_training_info": (_training_info, (), False),
     "ml_feature_info": (_feature_info, (), False),
+    "ml_feature_importance": (insights.feature_importance, (), False),
 }
 """Function to (handler, options, whether it needs rows: None for either)."""

@@ -10,6 +10,7 @@ from sqlshell.expr.expr import Expr, Literal
 from sqlshell.ml import transform
 from sqlshell.ml.model import Feature, Model
 from sqlshell.ml.options import model_type, settle
+from sqlshell.ml.packages import need_package
 from sqlshell.ml.split import auto_fraction
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_to
@@ -103,6 +104,7 @@ def create(
     started = time.time()
     estimator = model_type(given, statement.name_span)
     options = settle(estimator, given)
+    need_package(estimator)
     prepared = prepare(around, estimator, options, statement, query)
     if estimator.fit is None:
         data = _data(statement, source, options, prepared, estimator)
@@ -120,13 +122,13 @@ def create(
         "log": result.log,
         "fit_statistics": result.statistics,
         "training_rows": result.count,
-        "parameter_sha256": parameter_hash(parameters),
+        "parameter_sha256": parameter_hash(parameters, result.files),
         "warnings": result.warnings,
     }
-    model = Model(".".join(statement.name), 0, data, parameters)
+    model = Model(".".join(statement.name), 0, data, parameters, result.files)
     data["metrics"] = _hold_out(around, prepared, model, result)
     data["seconds"] = round(time.time() - started, 6)
-    return around.models.add(statement.name, data, parameters, options["description"])
+    return around.models.add(statement.name, data, parameters, options["description"], result.files)
 
 
 def prepare(
@@ -436,14 +438,17 @@ def _data(
         "reproducible": deterministic,
         "reason": "" if deterministic else "the query has functions that differ from run to run",
         "libraries": {"sqlshell": __version__, "python": platform.python_version(), "machine": platform.machine(),
-                      **_libraries()},
+                      **_libraries(estimator)},
     }  # fmt: skip
 
 
-def _libraries() -> dict[str, str]:
-    from importlib import metadata
+def _libraries(estimator: Estimator) -> dict[str, str]:
+    from importlib import import_module, metadata
 
-    return {name: metadata.version(name) for name in ("numpy", "polars")}
+    found = {name: metadata.version(name) for name in ("numpy", "polars")}
+    if estimator.package is not None:
+        found[estimator.package[0]] = str(import_module(estimator.package[0]).__version__)
+    return found
 
 
 def _exprs(plan: Plan) -> list[Expr]:

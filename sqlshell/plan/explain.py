@@ -238,6 +238,8 @@ class _Text:
         return f"{self.expr(e.expr)} AS {self.expr(e.column)}"
 
     def e_literal(self, e: Literal) -> str:
+        if isinstance(e.value, bytes) and len(e.value) > 64:
+            return f"<{len(e.value)} bytes>"
         return format_value(e.value, e.type)
 
     def e_call(self, e: Call) -> str:

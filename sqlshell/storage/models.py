@@ -4,6 +4,7 @@
     <warehouse>/<schema>/_models/<name>/_versions/<folder>/     one version, never changed
         model.json          what the model is: type, options, features, statistics, statement, sources, metrics
         parameters.json     numbers by name, with their shapes; parameters.arrow instead when they are many
+        booster.ubj ...     artifacts in a library's own format
         manifest.json       sha256 of the files above; the catalog entry holds the manifest's own
 
 JSON writes doubles so that they read back to the same bits.
@@ -20,7 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, CorruptInputError, did_you_mean
-from sqlshell.records import dataclass
+from sqlshell.records import dataclass, field
 from sqlshell.storage import object_files as files
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class ModelVersion:
     parameters: dict[str, Parameter]
     folder: str = ""
     """Where its files are."""
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """Artifacts by file name."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,7 @@ class Models:
         data: dict[str, Any],
         parameters: dict[str, Parameter],
         description: str = "",
+        artifacts: dict[str, bytes] | None = None,
     ) -> ModelVersion:
         """Append a version and make it the current one."""
         target = self.qualified(name)
@@ -196,13 +200,13 @@ class Models:
         folder_name = f"{number:06d}-{secrets.token_hex(4)}"
         folder = os.path.join(self.catalog.directory(KIND, target), "_versions", folder_name)
         now = int(time.time() * 1000)
-        manifest = _write(folder, {**data, "version": number, "created_ms": now}, parameters)
+        manifest = _write(folder, {**data, "version": number, "created_ms": now}, parameters, artifacts or {})
         versions[str(number)] = {"folder": folder_name, "created_ms": now, "sha256": manifest}
         payload = {**before, "current": number, "versions": versions}
         if description:
             payload["description"] = description
         self.catalog.put(KIND, target, payload, head.version if head is not None else 0)
-        return ModelVersion(".".join(target), number, now, data, parameters, folder)
+        return ModelVersion(".".join(target), number, now, data, parameters, folder, artifacts or {})
 
     def change(self, entry: CatalogObject, **changes: Any) -> None:
         """Write the model's entry anew: current version, aliases, description."""
@@ -238,8 +242,8 @@ def exists_error(name: tuple[str, ...], span: Span | None) -> AnalysisError:
     )
 
 
-def parameter_hash(parameters: dict[str, Parameter]) -> str:
-    """sha256 over all parameters' names, shapes and bits."""
+def parameter_hash(parameters: dict[str, Parameter], artifacts: dict[str, bytes] | None = None) -> str:
+    """sha256 over all parameters' names, shapes and bits, and over the artifacts."""
     import struct
 
     digest = hashlib.sha256()
@@ -247,10 +251,15 @@ def parameter_hash(parameters: dict[str, Parameter]) -> str:
         p = parameters[name]
         digest.update(f"{name}{p.shape}".encode())
         digest.update(struct.pack(f"<{len(p.values)}d", *p.values))
+    for name, content in sorted((artifacts or {}).items()):
+        digest.update(f"{name}{len(content)}".encode())
+        digest.update(content)
     return digest.hexdigest()
 
 
-def _write(folder: str, data: dict[str, Any], parameters: dict[str, Parameter]) -> str:
+def _write(
+    folder: str, data: dict[str, Any], parameters: dict[str, Parameter], artifacts: dict[str, bytes]
+) -> str:
     """Write a version's files; returns the manifest's sha256."""
     contents = {"model.json": json.dumps(data, ensure_ascii=False, indent=1).encode()}
     if sum(len(p.values) for p in parameters.values()) > MANY:
@@ -258,6 +267,7 @@ def _write(folder: str, data: dict[str, Any], parameters: dict[str, Parameter]) 
     else:
         plain = {n: {"shape": list(p.shape), "values": list(p.values)} for n, p in parameters.items()}
         contents["parameters.json"] = json.dumps(plain).encode()
+    contents |= artifacts
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     contents["manifest.json"] = json.dumps(sums, indent=1).encode()
     for name, content in contents.items():
@@ -276,7 +286,9 @@ def _read(folder: str, item: dict[str, Any], name: str, version: int) -> ModelVe
         parameters = {
             n: Parameter(tuple(p["shape"]), tuple(float(v) for v in p["values"])) for n, p in plain.items()
         }
-    return ModelVersion(name, version, int(item["created_ms"]), data, parameters, folder)
+    known = ("model.json", "parameters.json", "parameters.arrow")
+    artifacts = {n: _checked(folder, n, s, name) for n, s in sums.items() if n not in known}
+    return ModelVersion(name, version, int(item["created_ms"]), data, parameters, folder, artifacts)
 
 
 def _checked(folder: str, file: str, sha256: str, name: str) -> bytes:

@@ -24,9 +24,13 @@ MODULES = {
     "kmeans": "kmeans",
     "pca": "pca",
     "naive_bayes": "naive_bayes",
+    "boosted_tree_classifier": "trees",
+    "boosted_tree_regressor": "trees",
+    "random_forest_classifier": "trees",
+    "random_forest_regressor": "trees",
     "transform_only": "transform_only",
 }
-"""model_type to the module (of this package) that holds its row."""
+"""model_type to the module (of this package) that holds its row: `ESTIMATOR`, or one of `ESTIMATORS`."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class Estimator:
     encoding: str = "one_hot"
     """How a category becomes numbers by default: one_hot or dummy (the first category left out)."""
     aliases: tuple[str, ...] = field(default=())
+    takes_missing: bool = False
+    """NULL stays NaN in the matrix instead of becoming the mean."""
+    package: tuple[str, str] | None = None
+    """(module, extra) of the library that training needs."""
 
 
 def get(name: str, span: Span | None = None) -> Estimator:
@@ -61,5 +69,6 @@ def get(name: str, span: Span | None = None) -> Estimator:
             span=span,
             hint=did_you_mean(name, MODULES) or "model types are " + ", ".join(MODULES),
         )
-    row: Estimator = import_module(f"{__name__}.{module}").ESTIMATOR
+    found = import_module(f"{__name__}.{module}")
+    row: Estimator = found.ESTIMATORS[name.lower()] if hasattr(found, "ESTIMATORS") else found.ESTIMATOR
     return row

@@ -1,0 +1,23 @@
+"""Libraries that only some models need."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from sqlshell.errors import NotSupportedError
+
+if TYPE_CHECKING:
+    from sqlshell.ml.estimators import Estimator
+
+
+def need_package(estimator: Estimator) -> None:
+    """Raises MISSING_PACKAGE with the line that installs what a model type needs."""
+    if estimator.package is None or find_spec(estimator.package[0]) is not None:
+        return
+    module, extra = estimator.package
+    raise NotSupportedError(
+        f"{estimator.name} needs {module}, which is not installed",
+        condition="MISSING_PACKAGE",
+        hint=f"pip install 'sqlshell-analytics[{extra}]'",
+    )
