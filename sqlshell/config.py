@@ -139,6 +139,13 @@ DEFINITIONS = (
         "VACUUM refuses to remove files that the table's delta.deletedFileRetentionDuration keeps.",
         "spark.databricks.delta.retentionDurationCheck.enabled",
     ),
+    Definition(
+        "sqlshell.commit.userMetadata",
+        str,
+        None,
+        "A text that every commit keeps beside it; DESCRIBE HISTORY shows it.",
+        "spark.databricks.delta.commitInfo.userMetadata",
+    ),
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
         "sqlshell.broadcast_limit",

@@ -207,7 +207,7 @@ class Session:
         """The Delta tables this session has looked at: a log is replayed once, then only what is new."""
         from sqlshell.storage.delta.table import DeltaTables
 
-        return DeltaTables(self.engine.call)
+        return DeltaTables(self.engine.call, lambda: self.settings.get("sqlshell.commit.userMetadata"))
 
     def barrier_map(
         self,

@@ -47,19 +47,16 @@ def create_table_as(
     made: list[Action] = [
         marks if marks is not None and isinstance(a, Metadata) else a for a in creation.actions
     ]
-    try:
-        commit(
-            creation.table,
-            creation.read,
-            [*made, *delta_write.adds(files, spec)],
-            creation.operation,
-            creation.parameters,
-            reads=WHOLE_TABLE if creation.read is not None else NOTHING,
-            metrics=delta_write.metrics_of(files),
-        )
-    except BaseException:
-        delta_write.discard(location, files)
-        raise
+    commit(
+        creation.table,
+        creation.read,
+        [*made, *delta_write.adds(files, spec)],
+        creation.operation,
+        creation.parameters,
+        reads=WHOLE_TABLE if creation.read is not None else NOTHING,
+        metrics=delta_write.metrics_of(files),
+        undo=lambda: delta_write.discard(location, files),
+    )
     register(session, creation)
     count = sum(f.rows for f in files)
     return affected_rows(num_affected_rows=count, num_inserted_rows=count)

@@ -178,11 +178,7 @@ def commit_or_undo(
     undo: Callable[[], None],
 ) -> int:
     """Commit, or remove the files that nobody will ever refer to."""
-    try:
-        return commit(w.table, w.snapshot, actions, operation, parameters, reads=reads, metrics=metrics)
-    except BaseException:
-        undo()
-        raise
+    return commit(w.table, w.snapshot, actions, operation, parameters, reads=reads, metrics=metrics, undo=undo)
 
 
 # -- DELETE

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlshell import relations
@@ -34,7 +35,7 @@ from sqlshell.storage.delta.source import absolute_path, source_of, stats_index
 from sqlshell.types import BIGINT, DOUBLE, STRING, Field, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlshell.parser.statement_maintenance import Optimize
     from sqlshell.session import Session
@@ -112,11 +113,12 @@ def _optimize(session: Session, s: Optimize) -> Result:
             removed += job.adds
         if order and CLUSTERING in snapshot.domains:
             added = [replace(a, clustering_provider="sqlshell") for a in added]
-        if removed:
-            _commit(target.table, snapshot, removed, added, s)
     except BaseException:
         delta_write.discard(snapshot.location, written)
         raise
+    if removed:
+        undo = partial(delta_write.discard, snapshot.location, written)
+        _commit(target.table, snapshot, removed, added, s, undo)
     partitions = len(_partitions(removed))
     vectors = sum(a.deletion_vector is not None for a in removed)
     row = (
@@ -128,7 +130,14 @@ def _optimize(session: Session, s: Optimize) -> Result:
     return Result(fields, [(target.table.location, dict(zip(names, row, strict=True)))])
 
 
-def _commit(table: DeltaTable, snapshot: Snapshot, removed: list[Add], added: list[Add], s: Optimize) -> None:
+def _commit(
+    table: DeltaTable,
+    snapshot: Snapshot,
+    removed: list[Add],
+    added: list[Add],
+    s: Optimize,
+    undo: Callable[[], None],
+) -> None:
     now = time.time_ns() // 1_000_000
     actions: list[Action] = [a.removed(now, data_change=False) for a in removed]
     actions += added
@@ -149,7 +158,8 @@ def _commit(table: DeltaTable, snapshot: Snapshot, removed: list[Add], added: li
         "maxFileSize": sizes[-1],
         "numDeletionVectorsRemoved": sum(a.deletion_vector is not None for a in removed),
     }
-    commit(table, snapshot, actions, "REORG" if s.purge else "OPTIMIZE", parameters, metrics=metrics)
+    operation = "REORG" if s.purge else "OPTIMIZE"
+    commit(table, snapshot, actions, operation, parameters, metrics=metrics, undo=undo)
 
 
 def _sizes(adds: list[Add]) -> dict[str, Any]:

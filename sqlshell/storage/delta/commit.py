@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sqlshell.errors import ConcurrentModificationError
+from sqlshell.errors import ConcurrentModificationError, Error
 from sqlshell.storage.delta import commit_checks, conflicts, maintenance
 from sqlshell.storage.delta.actions import (
     Add,
@@ -24,7 +24,7 @@ from sqlshell.storage.delta.log import commit_name
 from sqlshell.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlshell.storage.delta.actions import Action
     from sqlshell.storage.delta.snapshot import Snapshot
@@ -46,40 +46,97 @@ def commit(
     metrics: Mapping[str, Any] | None = None,
     user_metadata: str | None = None,
     info: Mapping[str, Any] | None = None,
+    undo: Callable[[], None] | None = None,
 ) -> int:
     """Make `actions` the next version and give its number.
 
     `read` is the snapshot the statement worked on; None creates the table (protocol and metadata among the
     actions). `reads` is what its outcome depends on. `app_id` (application, number) makes the write idempotent: when
     that application committed that number or a higher one, nothing is written and the latest version is given.
+    `undo` removes files that nobody will ever refer to: it is called when nothing was committed, and only then.
     Raises ConcurrentModificationError naming the winner, and before anything is written what `commit_checks` finds.
     """
     ours = list(actions)
     if app_id is not None:
         if read is not None and already_written(read, app_id):
+            _undone(undo)
             return read.version
         ours.append(Txn(app_id[0], app_id[1], _now()))
-    commit_checks.check(table, read, ours)
-    blind = reads.is_empty and _only_adds(ours)
     head = {
         "operation": operation,
         "operationParameters": {k: v for k, v in (parameters or {}).items() if v is not None},
         "isolationLevel": isolation_level(read, ours),
-        "isBlindAppend": blind,
+        "isBlindAppend": reads.is_empty and _only_adds(ours),
         "engineInfo": f"sqlshell/{__version__}",
         "userName": _user(),
         "txnId": str(uuid4()),
     }
     if metrics is not None:
         head["operationMetrics"] = {k: str(v) for k, v in metrics.items()}
+    user_metadata = user_metadata or table.user_metadata()
     if user_metadata is not None:
         head["userMetadata"] = user_metadata
     head.update(info or {})
-    if read is None:
-        return _create(table, ours, head)
-    version = _append(table, read, ours, head, reads, app_id)
-    maintenance.after_commit(table, version, read)
+    version = _undo_unless_there(
+        table, head, read, undo, lambda: _checked(table, read, ours, head, reads, app_id)
+    )
+    if read is not None:
+        maintenance.after_commit(table, version, read)
     return version
+
+
+def _checked(
+    table: DeltaTable,
+    read: Snapshot | None,
+    ours: list[Action],
+    head: dict[str, Any],
+    reads: ReadSet,
+    app_id: tuple[str, int] | None,
+) -> int:
+    commit_checks.check(table, read, ours)
+    return _create(table, ours, head) if read is None else _append(table, read, ours, head, reads, app_id)
+
+
+def _undo_unless_there(
+    table: DeltaTable,
+    head: dict[str, Any],
+    read: Snapshot | None,
+    undo: Callable[[], None] | None,
+    attempt: Callable[[], int],
+) -> int:
+    """Run the attempt and `undo` it if the commit is not there afterwards, whatever happened.
+
+    An interrupt may arrive, and a store may fail, right after the commit was written: its files must stay.
+    """
+    try:
+        version = attempt()
+    except BaseException as e:
+        try:
+            found = _find(table, head, 0 if read is None else read.version + 1)
+        except (Error, OSError):
+            raise e from None  # nobody knows: files stay, VACUUM will see
+        if found is None:
+            _undone(undo)
+        if found is None or not isinstance(e, Error | OSError):
+            raise
+        return found
+    if undo is not None and not _is_ours(table, version, head):
+        undo()  # the application's other attempt had written the same
+    return version
+
+
+def _find(table: DeltaTable, head: dict[str, Any], first: int) -> int | None:
+    version = first
+    while table.store.stat(commit_name(version)) is not None:
+        if _is_ours(table, version, head):
+            return version
+        version += 1
+    return None
+
+
+def _undone(undo: Callable[[], None] | None) -> None:
+    if undo is not None:
+        undo()
 
 
 def already_written(snapshot: Snapshot, app_id: tuple[str, int]) -> bool:

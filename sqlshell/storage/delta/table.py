@@ -61,7 +61,8 @@ def call_here(name: str, *args: Any) -> Any:
 class DeltaTable:
     """A table's log. Not safe for use by several threads at once.
 
-    `held()` gives versions that the cleanup of the log must leave readable (tags, models).
+    `held()` gives versions that the cleanup of the log and VACUUM must leave readable (tags, models);
+    `user_metadata()` is what commits say under `userMetadata`.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class DeltaTable:
         call: Call = call_here,
         store: LogStore | None = None,
         held: Callable[[], Iterable[int]] = tuple,
+        user_metadata: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.location = resolve(location)
         self.store: LogStore = store or open_store(self.location)
         self.call = call
         self.held = held
+        self.user_metadata = user_metadata
         self._latest: Snapshot | None = None
         self._mark: LogFile | None = None
         self._old: OrderedDict[int, Snapshot] = OrderedDict()
@@ -225,8 +228,9 @@ class DeltaTable:
 class DeltaTables:
     """The tables a session has opened, by location."""
 
-    def __init__(self, call: Call = call_here) -> None:
+    def __init__(self, call: Call = call_here, user_metadata: Callable[[], str | None] = lambda: None) -> None:
         self._call = call
+        self._user_metadata = user_metadata
         self._open: OrderedDict[str, DeltaTable] = OrderedDict()
 
     def open(self, location: str, base: str | None = None) -> DeltaTable:
@@ -234,7 +238,7 @@ class DeltaTables:
         path = resolve(location, base)
         table = self._open.get(path)
         if table is None:
-            table = self._open[path] = DeltaTable(path, self._call)
+            table = self._open[path] = DeltaTable(path, self._call, user_metadata=self._user_metadata)
         self._open.move_to_end(path)
         while len(self._open) > KEPT_TABLES:
             self._open.popitem(last=False)
