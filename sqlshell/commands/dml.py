@@ -90,8 +90,11 @@ def retried(run: Callable[[], Result]) -> Result:
     for attempt in range(TRIES):
         try:
             return run()
-        except ConcurrentModificationError:
+        except ConcurrentModificationError as e:
             if attempt == TRIES - 1:
+                e.hint = (
+                    f"it was run {TRIES} times and others were faster each time: run it again when they rest"
+                )
                 raise
             time.sleep(random.uniform(0, 0.02 * 2**attempt))
     raise AssertionError("unreachable")
@@ -178,7 +181,9 @@ def commit_or_undo(
     undo: Callable[[], None],
 ) -> int:
     """Commit, or remove the files that nobody will ever refer to."""
-    return commit(w.table, w.snapshot, actions, operation, parameters, reads=reads, metrics=metrics, undo=undo)
+    return commit(
+        w.table, w.snapshot, actions, operation, parameters, reads=reads, metrics=metrics, undo=undo
+    )
 
 
 # -- DELETE

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.config import Controls
-from sqlshell.errors import InterfaceError
+from sqlshell.errors import InterfaceError, WorkerLostError
 from sqlshell.exec import platform
 from sqlshell.exec.cluster.local import LocalCluster
 from sqlshell.exec.exchange import SessionStore
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 INLINE_CELLS = 4000
 """Results up to so many values travel over the socket: the driver then needs no Arrow (160 ms to import)."""
+CALL_RETRIES = 2
+"""Every function of `worker_calls.py` may run twice: what it writes has a new name each time, or replaces itself."""
 
 
 class Engine:
@@ -95,7 +97,10 @@ class Engine:
         return self._cluster
 
     def call(self, name: str, *args: Any) -> Any:
-        """Run a function of `worker_calls.py` in a worker; raises its typed error."""
+        """Run a function of `worker_calls.py` in a worker, again when that dies; raises its typed error."""
+        for _ in range(CALL_RETRIES):
+            with contextlib.suppress(WorkerLostError):
+                return self.cluster.call(name, args)
         return self.cluster.call(name, args)
 
     def run(

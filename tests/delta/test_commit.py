@@ -331,3 +331,32 @@ def test_commit_info_tells_who_and_what(table: DeltaTable) -> None:
     assert head["isolationLevel"] == "WriteSerializable"
     assert head["userMetadata"] == "nightly"
     assert table.history(1)[0].info is not None
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("written", [True, False])
+def test_files_are_undone_only_when_nothing_was_committed(
+    table: DeltaTable, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], written: bool
+) -> None:
+    """An interrupt, or a store that fails, right before or right after the commit's file is there."""
+    read = table.latest()
+    original = table.store.put_if_absent
+
+    def put(name: str, data: bytes) -> bool:
+        if written:
+            assert original(name, data)
+        raise error("now")
+
+    undone: list[bool] = []
+    monkeypatch.setattr(table.store, "put_if_absent", put)
+
+    def run() -> int:
+        return commit(table, read, [file(table)], "WRITE", reads=NOTHING, undo=lambda: undone.append(True))
+
+    if written and error is OSError:
+        assert run() == read.version + 1
+    else:
+        with pytest.raises(error):
+            run()
+    assert undone == ([] if written else [True])
+    assert table.latest().version == read.version + written

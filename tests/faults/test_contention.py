@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,7 +28,14 @@ def write(warehouse: Path, writer: int, count: int, seed: int, kills: float) -> 
     said: dict[int, str] = {}
     following = 0
     while following < count:
-        arguments = [str(warehouse), str(writer), str(following), str(count - following), str(seed), str(kills)]
+        arguments = [
+            str(warehouse),
+            str(writer),
+            str(following),
+            str(count - following),
+            str(seed),
+            str(kills),
+        ]
         ran = subprocess.run(
             [sys.executable, "-m", "tests.support.contention", *arguments],
             capture_output=True, text=True, timeout=600, check=False,
@@ -63,7 +69,9 @@ def contend(warehouse: Path, isolation: str, count: int, seed: int, kills: float
 
 def check_reports(reports: dict[str, str], infos: dict[int, CommitInfo]) -> None:
     """Every success that changed rows is in the log once, every failure never, every killed statement at most once."""
-    committed = Counter(i.values.get("userMetadata") for v, i in infos.items() if i.operation != "VACUUM" and v)
+    committed = Counter(
+        i.values.get("userMetadata") for v, i in infos.items() if i.operation != "VACUUM" and v
+    )
     assert set(committed) <= set(reports)
     for name, report in reports.items():
         what, *rest = report.split()
@@ -90,7 +98,9 @@ def replay(infos: dict[int, CommitInfo], isolation: str, seed: int) -> dict[int,
         changes = made.changes(read)
         hidden: set[int] = set()
         if isolation == "WriteSerializable":
-            hidden = set().union(*(appended.get(v, ()) for v in range(info.values["readVersion"] + 1, version)))
+            hidden = set().union(
+                *(appended.get(v, ()) for v in range(info.values["readVersion"] + 1, version))
+            )
         assert changes == made.changes({i: r for i, r in before.items() if i not in hidden}), (version, made)
         appended[version] = set(changes) if info.is_blind_append else set()
         states[version] = applied(before, changes)

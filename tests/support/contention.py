@@ -117,7 +117,7 @@ class Strike:
     def __init__(self, rng: random.Random, share: float, pids: Callable[[], list[int]]) -> None:
         self._timer: threading.Timer | None = None
         if rng.random() < share:
-            pid = (lambda: os.getpid()) if rng.random() < 0.5 else (lambda: rng.choice(pids() or [0]))
+            pid = (os.getpid) if rng.random() < 0.5 else (lambda: rng.choice(pids() or [0]))
             self._timer = threading.Timer(rng.uniform(0, 0.25), lambda: _kill(pid()))
 
     def __enter__(self) -> None:

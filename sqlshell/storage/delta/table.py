@@ -228,7 +228,9 @@ class DeltaTable:
 class DeltaTables:
     """The tables a session has opened, by location."""
 
-    def __init__(self, call: Call = call_here, user_metadata: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(
+        self, call: Call = call_here, user_metadata: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._call = call
         self._user_metadata = user_metadata
         self._open: OrderedDict[str, DeltaTable] = OrderedDict()
