@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlshell.errors import NotSupportedError, ParseError
-from sqlshell.parser.tokens import CLAUSE_MARK, OPEN, T, close_of, like, upper
+from sqlshell.parser.tokens import CLAUSE_MARK, OPEN, PIPED_INPUT, T, close_of, like, upper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -110,7 +110,7 @@ class _Rewriter:
             self.operator(tokens[cut:], out)
             return
         at, rest = tokens[0], tokens[1:]
-        source = [like(at, T.FROM, "FROM"), like(at, T.VAR, CLAUSE_MARK + "IN")]
+        source = [like(at, T.FROM, "FROM"), like(at, T.VAR, PIPED_INPUT)]
         star = [like(at, T.SELECT, "SELECT"), like(at, T.STAR, "*")]
         if word in _JOINS:
             out += tokens

@@ -10,7 +10,6 @@ from sqlglot import exp
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import AggCall, Call, Column, Expr, LambdaVar, Literal, SortKey
 from sqlshell.functions import registry
-from sqlshell.plan import bind_function
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import UnboundLambda, make_aggregate, make_call, make_generator
 from sqlshell.plan.coerce import cast_to
@@ -136,6 +135,8 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
     if row is None and not extras and name not in SESSION_FUNCTIONS:
         written = b.ctx.resolve_function((node.name,))
         if written is not None:
+            from sqlshell.plan import bind_function
+
             return bind_function.scalar(b, written, node, site)
     kind = row.kind if row is not None else "scalar"
     if kind == "aggregate":

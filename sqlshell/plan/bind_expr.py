@@ -12,7 +12,6 @@ from sqlshell.parser.parameters import unbound
 from sqlshell.plan import (
     bind_call,
     bind_compare,
-    bind_function,
     bind_literal,
     bind_subquery,
     bind_type,
@@ -182,6 +181,8 @@ def _dot(b: Binder, node: Any, site: Site) -> Expr:
     while isinstance(base, exp.Dot):
         reject_unused(base, ("this", "expression"))
         if isinstance(base.expression, exp.Anonymous):
+            from sqlshell.plan import bind_function
+
             value = bind_function.qualified(b, base, site)
             for name in reversed(parts):
                 value = get_field(value, name, span_of(node))

@@ -8,9 +8,9 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import Column, Expr, conjoin
-from sqlshell.plan import bind_call, bind_pivot, bind_table
+from sqlshell.plan import bind_call, bind_table
 from sqlshell.plan.bind_site import Env, Site
-from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
+from sqlshell.plan.bind_util import clause_of, reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call
 from sqlshell.plan.logical import (
     ONE_ROW,
@@ -85,6 +85,8 @@ def _relation(b: Binder, node: Any, env: Env) -> Bound:
     bound = _item(b, node, env)
     sample = node.args.get("sample")
     if sample is not None:
+        from sqlshell.plan import bind_pivot
+
         bound = bind_pivot.sampled(b, bound, sample)
     for join in node.args.get("joins") or []:
         bound = _join(b, bound, join, env, {})
@@ -210,7 +212,9 @@ def _join(b: Binder, left: Bound, node: Any, env: Env, hints: dict[str, str]) ->
     reject_unused(node, ("this", "on", "using", "method", "side", "kind"))
     kind = _kind(node)
     item = node.this
-    if bind_pivot.clause_of(item) is not None:
+    if clause_of(item) is not None:
+        from sqlshell.plan import bind_pivot
+
         return bind_pivot.bind_clause(b, left, item, env)
     if isinstance(item, exp.Lateral):
         return _lateral_join(b, left, node, kind, env)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from sqlshell.plan.bind_site import Env
 
 PIPE = CLAUSE_MARK + "PIPE_"
-INPUT = CLAUSE_MARK + "IN"
 _HANDLED = {
     "WHERE": ("where",),
     "ORDER": ("order", "sort", "cluster", "distribute", "limit", "offset"),

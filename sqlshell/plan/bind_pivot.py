@@ -12,7 +12,7 @@ from sqlshell.parser.tokens import CLAUSE_MARK
 from sqlshell.plan import bind_pipe
 from sqlshell.plan.bind_group import GroupBy, Grouping, has_aggregate
 from sqlshell.plan.bind_site import Env, Site
-from sqlshell.plan.bind_util import reject_unused, span_of, text_of
+from sqlshell.plan.bind_util import clause_of, reject_unused, span_of, text_of
 from sqlshell.plan.call import make_aggregate, make_call, make_generator
 from sqlshell.plan.coerce import can_cast, cast_explicitly, cast_to, common_type
 from sqlshell.plan.logical import (
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
     from sqlshell.plan.bind_from import Bound
 
 PIVOT, UNPIVOT = CLAUSE_MARK + "PIVOT", CLAUSE_MARK + "UNPIVOT"
-
-
-def clause_of(node: Any) -> str | None:
-    """PIVOT, UNPIVOT or a pipe operator where a join's right side is one of them in disguise."""
-    called = node.this if isinstance(node, exp.Table) else None
-    name = str(called.this) if isinstance(called, exp.Anonymous) else ""
-    return name if name.startswith(CLAUSE_MARK) else None
 
 
 def bind_clause(b: Binder, left: Bound, node: Any, env: Env) -> Bound:

@@ -9,7 +9,8 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, Error, NotSupportedError
 from sqlshell.expr.expr import Column, Expr, Literal, SubqueryExpr, long
-from sqlshell.plan import bind_call, bind_from, bind_function, bind_pipe
+from sqlshell.parser.tokens import PIPED_INPUT
+from sqlshell.plan import bind_call, bind_from
 from sqlshell.plan.bind_site import Cte, Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call, make_generator
@@ -49,7 +50,7 @@ def bind_table(b: Binder, node: Any, env: Env) -> Bound:
 
 
 def _named_table(b: Binder, node: Any, env: Env) -> Bound:
-    if node.name == bind_pipe.INPUT:
+    if node.name == PIPED_INPUT:
         assert env.piped is not None
         return env.piped
     alias = node.args.get("alias")
@@ -297,6 +298,8 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
         known = registry.lookup(name) is not None
         written = None if known else b.ctx.resolve_function((call.name,))
         if written is not None:
+            from sqlshell.plan import bind_function
+
             return bind_from.relation(bind_function.table(b, written, call, site), alias, (name,))
         raise AnalysisError(
             f"{name}() {'gives a value, no rows' if known else 'is not known'}: it cannot stand in FROM",

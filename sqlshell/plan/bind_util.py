@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
+from sqlshell.parser.tokens import CLAUSE_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,3 +91,10 @@ def unresolved_column(parts: Sequence[str], candidates: Sequence[str], span: Spa
         span=span,
         hint=hint,
     )
+
+
+def clause_of(node: Any) -> str | None:
+    """PIVOT, UNPIVOT or a pipe operator where a join's right side is one of them in disguise."""
+    called = node.this if isinstance(node, exp.Table) else None
+    name = str(called.this) if isinstance(called, exp.Anonymous) else ""
+    return name if name.startswith(CLAUSE_MARK) else None
