@@ -143,14 +143,10 @@ class GangMemory:
             self._spin_at = number + SPIN_AGAIN
         deadline = time.monotonic() + timeout
         while True:
-            left = deadline - time.monotonic()
-            ready = self._poll.poll(max(0.0, left) * 1000)
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._own, 4096)
             missing = [r for r in missing if words[self._at(r)] < number]
             if not missing:
                 return
-            for r in missing:
+            for r in missing:  # before sleeping: the bytes of a rank that left are gone if we opened too late
                 if words[self._at(r) + 2] == FINISHED and words[self._at(r)] < number:
                     raise BarrierError(
                         f"rank {r} finished after {words[self._at(r)]} collective calls, while rank "
@@ -158,8 +154,12 @@ class GangMemory:
                         condition="BARRIER_CALLS_DIFFER",
                         hint="every rank must make the same collective calls in the same order",
                     )
-            if not ready and left <= 0:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 raise self._late(number, missing, label, timeout)
+            self._poll.poll(left * 1000)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._own, 4096)
 
     def _late(self, number: int, missing: list[int], label: str, timeout: float) -> BarrierError:
         who = " and ".join(f"rank {r} (its last call: {self.last_call(r)})" for r in missing)
