@@ -51,5 +51,13 @@ ORDER BY product;
 
 SELECT count(*) AS products FROM 'prices' TIMESTAMP AS OF '2025-05-01';
 
+-- All versions at once, and what one version has that another has not.
+SELECT _version, count(*) AS products, avg(price) AS average
+FROM 'prices' VERSIONS BETWEEN 1 AND 5
+GROUP BY _version
+ORDER BY _version;
+
+DIFF 'prices' VERSION AS OF 2 WITH VERSION AS OF 3 ON product ORDER BY product, _change_type DESC;
+
 -- How a query runs.
 EXPLAIN SELECT city, count(*) FROM orders JOIN customers USING (customer_id) WHERE price > 100 GROUP BY city;

@@ -154,6 +154,16 @@ class StatementContext:
         snapshot = self.pin(self._session.tables.open(location, os.getcwd()), version)
         return source_of(snapshot, name or f"delta.`{location}`")
 
+    def delta_table(self, name: tuple[str, ...], span: Span | None) -> tuple[DeltaTable, str]:
+        """The Delta table called `name`, and what EXPLAIN calls it. Raises for views, other formats, missing names."""
+        from sqlshell import relations
+
+        qualified = name
+        if len(name) == 1 and name[0].lower() not in self._session.views:
+            qualified = (self.current_schema, *name)
+        found = relations.target(self._session, qualified, span, what="looking through a table's versions")
+        return found.table, found.name
+
     def pin(self, table: DeltaTable, version: TableVersion | None = None) -> Snapshot:
         """The snapshot that this statement reads of a table: looked up once per statement."""
         from sqlshell.storage.delta.time_travel import check_files

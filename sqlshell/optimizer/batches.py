@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlshell.optimizer.rules.aggregate_per_file import AggregatePerFile
 from sqlshell.optimizer.rules.decorrelate_subqueries import DecorrelateSubqueries
 from sqlshell.optimizer.rules.eliminate_outer_join import EliminateOuterJoin
 from sqlshell.optimizer.rules.eliminate_sort import EliminateSort
@@ -69,7 +70,9 @@ BATCHES = (
         rounds=5,
     ),
     Batch("files", (SkipFiles(),)),
-    Batch("joins", (EliminateSort(), ExpandInline(), ReorderJoins(), ReduceGroupedInput())),
+    Batch(
+        "joins", (EliminateSort(), ExpandInline(), AggregatePerFile(), ReorderJoins(), ReduceGroupedInput())
+    ),
     Batch("sharing", (ReuseCommonSubplans(),)),
     Batch("columns", (PruneColumns(), MergeProjects(), PushDownLimit(), PruneNestedFields())),
 )

@@ -36,6 +36,10 @@ _STARTS = {"PIVOT", "UNPIVOT"}
 def rewrite_relations(tokens: list[Token], text: str) -> list[Token]:
     """The tokens with PIVOT, UNPIVOT and TABLESAMPLE as described above."""
     words = {upper(t) for t in tokens}
+    if words & {"VERSIONS", "TIMESTAMPS", "DIFF"}:
+        from sqlshell.parser.history_clauses import rewrite_history
+
+        tokens = rewrite_history(tokens, text)
     if words & {"TABLESAMPLE"}:
         tokens = _samples(tokens, text)
     if not words & _STARTS:

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, Error, NotSupportedError
 from sqlshell.expr.expr import Column, Expr, Literal, SubqueryExpr, long
-from sqlshell.parser.tokens import PIPED_INPUT
+from sqlshell.parser.tokens import CLAUSE_MARK, PIPED_INPUT
 from sqlshell.plan import bind_call, bind_from
 from sqlshell.plan.bind_site import Cte, Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
@@ -282,6 +282,12 @@ def lateral_function(b: Binder, node: Any, env: Env) -> Bound:
 
 def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
     name = call.name.lower()
+    if CLAUSE_MARK in name:
+        from sqlshell.plan.bind_history import bind_history
+
+        past = bind_history(b, call)
+        if past is not None:
+            return bind_from.relation(past, alias)
     site = Site(Scope((), env.outer), env, f"{name}()")
     if name == "range":
         return bind_from.relation(_range(b, call, site), alias)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sqlshell.errors import Error, Span
     from sqlshell.expr.expr import Expr, Literal
     from sqlshell.plan.logical import Plan
+    from sqlshell.storage.delta.snapshot import Snapshot
+    from sqlshell.storage.delta.table import DeltaTable
     from sqlshell.storage.source import MemorySource, Source
     from sqlshell.types import SqlType, Struct
 
@@ -114,6 +116,14 @@ class BindContext(Protocol):
 
     def for_view(self, view: ViewDefinition, version: TableVersion | None, span: Span | None) -> Self:
         """The surroundings in which a view's text is bound, its tables read as of `version`."""
+        ...
+
+    def delta_table(self, name: tuple[str, ...], span: Span | None) -> tuple[DeltaTable, str]:
+        """The Delta table called `name`, and what EXPLAIN calls it."""
+        ...
+
+    def pin(self, table: DeltaTable, version: TableVersion | None = None) -> Snapshot:
+        """A version of a table, the one this statement first saw when None."""
         ...
 
     def resolve_variable(self, name: tuple[str, ...]) -> FoundVariable | None:

@@ -78,6 +78,7 @@ _HEADS = {
     "VACUUM": "maintenance.vacuum",
     "OPTIMIZE": "maintenance.optimize",
     "REORG": "maintenance.reorg",
+    "DIFF": "maintenance.diff",
 }
 
 

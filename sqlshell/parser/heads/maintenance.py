@@ -1,4 +1,4 @@
-"""RESTORE TABLE, VACUUM, OPTIMIZE, REORG TABLE."""
+"""RESTORE TABLE, VACUUM, OPTIMIZE, REORG TABLE, and DIFF as a statement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from sqlglot.tokenizer_core import TokenType
 
 from sqlshell.parser.heads.common import parse_target
 from sqlshell.parser.heads.row_expressions import expression
+from sqlshell.parser.history_clauses import is_diff
+from sqlshell.parser.parse import parse_query
 from sqlshell.parser.statement_maintenance import AsOf, Optimize, RestoreTable, Vacuum
+from sqlshell.parser.tokens import T, like
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -33,6 +36,15 @@ def as_of_clause(c: Cursor, *stops: str) -> AsOf | None:
         if c.take(f"{kind} AS OF") or c.take(kind, "AS", "OF"):
             return AsOf(kind.lower(), expression(c, *stops, what="a version or a time")[0])
     return None
+
+
+def diff(c: Cursor) -> Statement:
+    """After DIFF: the statement is `SELECT * FROM DIFF ...`."""
+    if not is_diff(c.tokens):
+        raise c.error(hint="expected DIFF table VERSION AS OF a [WITH VERSION AS OF b] [ON key]")
+    first = c.tokens[0]
+    head = [like(first, T.SELECT, "SELECT"), like(first, T.STAR, "*"), like(first, T.FROM, "FROM")]
+    return parse_query([*head, *c.tokens], c.text)
 
 
 def vacuum(c: Cursor) -> Statement:

@@ -50,12 +50,17 @@ def to_ms(moment: datetime) -> int:
     return (moment - EPOCH) // MILLISECOND
 
 
-def version_at(table: DeltaTable, moment_ms: int, *, zone: str = "UTC", lenient: bool = False) -> int:
-    """The latest version committed at or before a time."""
+def version_at(
+    table: DeltaTable, moment_ms: int, *, zone: str = "UTC", lenient: bool = False, early: bool = False
+) -> int:
+    """The latest version committed at or before a time. `lenient` takes a time after the last commit as the latest
+    version, `early` one before the first as that."""
     listing = table.listing()
     first = _earliest(table, listing)
     times = commit_times(table, listing, first)
     last = max(times)
+    if moment_ms < times[first] and early:
+        return first
     if moment_ms < times[first]:
         raise AnalysisError(
             f"the timestamp {show(moment_ms, zone)} is before the earliest version of '{table.location}' that can "
@@ -96,11 +101,15 @@ def check_files(table: DeltaTable, snapshot: Snapshot) -> None:
 
     Only files that the latest version does not have are looked for.
     """
+    if snapshot.version != table.latest().version:
+        check_paths(table, snapshot, [a.path for a in snapshot.files()])
+
+
+def check_paths(table: DeltaTable, snapshot: Snapshot, paths: list[str]) -> None:
+    """As `check_files`, for files that versions up to that of `snapshot` had."""
     latest = table.latest()
-    if snapshot.version == latest.version:
-        return
     live = {a.path for a in latest.files()}
-    gone = [a.path for a in snapshot.files() if a.path not in live and not _is_there(table, a.path)]
+    gone = [p for p in paths if p not in live and not _is_there(table, p)]
     if not gone:
         return
     vacuums = [h for h in table.history() if h.info is not None and h.info.operation.startswith("VACUUM")]
@@ -110,7 +119,7 @@ def check_files(table: DeltaTable, snapshot: Snapshot) -> None:
         who += f" (by {by.info.user})"
     raise OperationalError(
         f"version {snapshot.version} of '{table.location}' cannot be read any more: {len(gone)} of its "
-        f"{len(snapshot.files())} data files were removed ({gone[0]}){who}",
+        f"{len(paths)} data files were removed ({gone[0]}){who}",
         condition="DELTA_FILE_NOT_FOUND_DETAILED",
         hint=f"version {latest.version} is the latest; DESCRIBE HISTORY lists all",
     )
