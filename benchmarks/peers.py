@@ -170,14 +170,14 @@ def descendants(pid: int) -> list[int]:
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process and everything below it; nought where /proc does not tell."""
+    """Processor time of this process and everything below it, also what ended; nought where /proc does not tell."""
     total = 0.0
     for pid in [os.getpid(), *descendants(os.getpid())]:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     return total
 
 

@@ -41,7 +41,7 @@ class Result:
         row_count: Callable[[], int] | None = None,
         message: str | None = None,
         warnings: Sequence[str] = (),
-        statement: str | None = None,
+        blame: Callable[[Error], None] | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self.fields = tuple(fields)
@@ -51,7 +51,7 @@ class Result:
         self._paths = paths
         self.is_text = as_text and rows is None
         self._row_count = row_count
-        self._statement = statement
+        self._blame = blame
         self._on_close = on_close
 
     @property
@@ -64,7 +64,8 @@ class Result:
         try:
             return self._row_count()
         except Error as e:
-            e.statement = e.statement or self._statement
+            if self._blame is not None:
+                self._blame(e)
             raise
 
     @property
@@ -83,7 +84,8 @@ class Result:
             if self._rows is None:
                 yield from self._paths
         except Error as e:
-            e.statement = e.statement or self._statement
+            if self._blame is not None:
+                self._blame(e)
             raise
 
     def rows(self) -> Iterator[tuple[Any, ...]]:

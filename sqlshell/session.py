@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlshell.config import Controls, Settings
 from sqlshell.errors import AnalysisError, Error, InterfaceError, InternalError
 from sqlshell.expr.expr import Literal
+from sqlshell.origins import Origins
 from sqlshell.plan.logical import Limit, Plan, Project, Values
 from sqlshell.records import dataclass
 from sqlshell.result import Result, unique_names
@@ -105,6 +106,7 @@ class Session:
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
         self.functions: dict[str, SqlFunction] = {}
+        self.origins = Origins()
         self._frames: list[Frame] = []
         self.timings = Timings()
         self._last: ResultHandle | None = None
@@ -113,9 +115,15 @@ class Session:
         self._engine: Engine | None = None
         self._models: Models | None = None
         self._closed = False
+        self.cancelled = False
+        """The running statement was cancelled: what runs no query looks here."""
         if workers is not None:
             self.settings.set("sqlshell.workers", str(workers))
         for key, value in (settings or {}).items():
+            if key.lower() == "sqlshell.optimizer.disabled":
+                from sqlshell.commands.settings import check_rules
+
+                check_rules(str(value))
             self.settings.set(key, str(value))
         if warm:
             self.engine.warm()
@@ -130,12 +138,13 @@ class Session:
         if self._closed:
             raise InterfaceError("the session is closed")
         self.warnings = []
+        self.cancelled = False
         try:
             if parameters:
                 return self._execute(*self._with_parameters(text, parameters))
             return self._execute(text, self.dialect)
         except Error as e:
-            e.statement = e.statement or text
+            self.origins.place(e, text)
             raise
         except RecursionError:
             error: Error = AnalysisError(
@@ -161,6 +170,7 @@ class Session:
 
     def cancel(self) -> None:
         """Stop the running statement, which then raises QUERY_CANCELLED. Safe from other threads and handlers."""
+        self.cancelled = True
         if self._engine is not None:
             self._engine.cancel()
 
@@ -235,7 +245,7 @@ class Session:
                 plan, fn, workers, args=args, names=bound.names, partitions=partitions, **options
             )
         except Error as e:
-            e.statement = e.statement or query
+            self.origins.place(e, query)
             raise
 
     # -- variables
@@ -318,7 +328,7 @@ class Session:
                 text = self._with_identifiers(text)
             statement: Statement = parse_statement(text, dialect)
         except Error as e:
-            e.statement = e.statement or text
+            self.origins.place(e, text)
             raise
         self.timings = Timings(parse=time.perf_counter() - start)
         try:
@@ -328,7 +338,7 @@ class Session:
 
             return run_command(self, statement)
         except Error as e:
-            e.statement = e.statement or statement.text  # another dialect's text was rewritten
+            self.origins.place(e, statement.text)  # another dialect's text was rewritten
             raise
 
     def run_text(self, text: str) -> Result:
@@ -360,7 +370,7 @@ class Session:
             as_text=export is not None,
             row_count=lambda: handle.rows,
             warnings=self.warnings,
-            statement=text,
+            blame=lambda e: self.origins.place(e, text),
             on_close=handle.close,
         )
 

@@ -271,6 +271,29 @@ class StatementContext:
             raise AnalysisError("a view's definition must be a query")
         return statement.ast
 
+    def parse_stored(self, owner: str, text: str, dialect: str, prefix: str = "") -> tuple[Any, str]:
+        """The AST of `prefix` and a stored text, and that text in our dialect; errors know whose it is."""
+        from sqlshell.parser.parse import parse_statement
+        from sqlshell.parser.statement import Query
+
+        base = self._session.origins.base
+        try:
+            statement = parse_statement(prefix + text, dialect)
+        except Error as e:
+            if e.span is not None:
+                shift = base(owner, text) - len(prefix)
+                e.span = (e.span[0] + shift, e.span[1] + shift)
+            raise
+        if not isinstance(statement, Query):
+            raise AnalysisError("a view's definition must be a query")
+        stored = statement.text.removeprefix(prefix)
+        shift = base(owner, stored) - len(prefix)
+        for node in statement.ast.walk():
+            if "start" in node.meta:
+                node.meta["start"] += shift
+                node.meta["end"] += shift
+        return statement.ast, stored
+
 
 def looks_like_path(name: str) -> bool:
     """Whether a quoted identifier can only be meant as a file: it has a directory or a data file's extension."""

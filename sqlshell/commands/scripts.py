@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlshell.commands.constants import query_row, select, stored_value
 from sqlshell.commands.variables import Frame, Variable
-from sqlshell.errors import AnalysisError, Error
+from sqlshell.errors import AnalysisError, Error, QueryCancelled
 from sqlshell.expr.expr import Literal
 from sqlshell.parser import statement_script as st
 from sqlshell.result import Result, command
@@ -131,6 +131,8 @@ class _Runner:
 
     def once(self, label: str, body: Sequence[st.Step]) -> bool:
         """One round of a loop; False when it was left."""
+        if self.session.cancelled:
+            raise QueryCancelled("the script was cancelled")
         try:
             self.steps(body)
         except _Jump as jump:

@@ -29,13 +29,13 @@ def set_variable(session: Session, s: st.SetVariable) -> Result:
             hint=f"SET VAR {s.key} = ...",
         )
     if s.key.lower() == "sqlshell.optimizer.disabled":
-        _check_rules(s.value)
+        check_rules(s.value)
     warning = session.settings.set(s.key, s.value)
     warnings = [warning] if warning else []
     return Result(strings("key", "value"), [(s.key, s.value)], warnings=warnings)
 
 
-def _check_rules(names: str) -> None:
+def check_rules(names: str) -> None:
     """Every name must be a rule of the optimizer."""
     from sqlshell.optimizer.batches import BATCHES
 

@@ -114,7 +114,7 @@ def _is_field(node: exp.Anonymous) -> bool:
 
 def validate(ast: exp.Query, text: str) -> None:
     """Raises ParseError or NotSupportedError for what the tree should not hold."""
-    for node in ast.walk():
+    for node in ast.walk(prune=lambda n: isinstance(n, exp.Hint)):
         try:
             _validate_node(node)
         except Error as error:
@@ -185,6 +185,21 @@ def _check_join(node: exp.Expr) -> None:
         )
     if method and (on is not None or node.args.get("using")):
         raise _syntax(on or node, "NATURAL JOIN takes no condition")
+
+
+def _check_hint(node: exp.Expr) -> None:
+    """What is in a hint changes no answer, and Spark ignores hints it does not know: only COALESCE is looked at."""
+    for part in node.walk():
+        part.meta.pop("start", None)  # it counts from the start of the hint
+    for hint in node.expressions:
+        if isinstance(hint, exp.Coalesce):
+            only = hint.this
+            if hint.expressions or not isinstance(only, exp.Literal) or only.is_string:
+                raise ParseError(
+                    "the hint COALESCE takes a number of partitions",
+                    condition="INVALID_SQL_SYNTAX",
+                    hint="write /*+ COALESCE(3) */",
+                )
 
 
 def _check_from(node: exp.Expr) -> None:
@@ -352,6 +367,7 @@ def _check_alias(node: exp.Expr) -> None:
 _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
     exp.Join: _check_join,
     exp.From: _check_from,
+    exp.Hint: _check_hint,
     exp.Select: _check_select,
     exp.Lateral: _check_lateral,
     exp.Is: _check_is,

@@ -62,7 +62,6 @@ class Binder:
     def for_view(self, view: ViewDefinition, version: TableVersion | None, span: Span | None) -> Binder:
         """A binder for a view's own text, which sees nothing of the query around it."""
         inner = Binder(self.ctx.for_view(view, version, span))
-        inner.text = view.text
         inner.views = (*self.views, view.key)
         inner.query_depth = self.query_depth
         return inner

@@ -93,8 +93,7 @@ def expression(b: Binder, fn: SqlFunction, scope: ParameterScope, span: Span | N
     """A scalar function's body over its parameters, in the type it returns."""
     inner = _binder(b, fn, span)
     try:
-        ast = b.ctx.parse_query(f"SELECT {fn.body}", "spark")
-        inner.text = f"SELECT {fn.body}"
+        ast, inner.text = b.ctx.parse_stored(f"function {fn.key}", fn.body, "spark", prefix="SELECT ")
         value = inner.expr(ast.expressions[0], Site(scope, Env(), "a SQL function"))
         return value if fn.returns is None or value.type == fn.returns else cast_explicitly(value, fn.returns)
     except Error as e:
@@ -113,8 +112,8 @@ def query(b: Binder, fn: SqlFunction, scope: ParameterScope, span: Span | None) 
     """A table function's body over its parameters, with the columns it declares."""
     inner = _binder(b, fn, span)
     try:
-        inner.text = fn.body
-        bound = inner.query(b.ctx.parse_query(fn.body, "spark"), Env(outer=scope))
+        ast, inner.text = b.ctx.parse_stored(f"function {fn.key}", fn.body, "spark")
+        bound = inner.query(ast, Env(outer=scope))
     except Error as e:
         raise _inside(e, fn, span) from None
     if not fn.columns:
@@ -153,7 +152,7 @@ def _inside(e: Error, fn: SqlFunction, span: Span | None) -> Error:
         e.condition = "USER_DEFINED_FUNCTIONS.CANNOT_CONTAIN_COMPLEX_FUNCTIONS"
     e.message = f"in function {fn.key}: {e.message}"
     e.args = (e.message,)
-    e.span = span
+    e.span = e.span or span
     return e
 
 

@@ -176,7 +176,7 @@ def _use_cte(cte: Cte) -> BoundQuery:
 def _bind_view(
     b: Binder, view: ViewDefinition, version: TableVersion | None, span: Span | None
 ) -> BoundQuery:
-    """A view's query, bound anew; errors inside point at where the view is named."""
+    """A view's query, bound anew; errors inside point into its text."""
     path = (*b.views, view.key)
     if view.key in b.views:
         raise AnalysisError(
@@ -184,11 +184,12 @@ def _bind_view(
         )
     inner = b.for_view(view, version, span)
     try:
-        query = inner.query(b.ctx.parse_query(view.text, view.dialect), Env())
+        ast, inner.text = b.ctx.parse_stored(f"view {view.key}", view.text, view.dialect)
+        query = inner.query(ast, Env())
     except Error as e:
         e.message = f"in view {view.key}: {e.message}"
         e.args = (e.message,)
-        e.span = span
+        e.span = e.span or span
         raise
     if view.names:
         query = _as_made(query, view, span)

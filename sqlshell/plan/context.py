@@ -146,6 +146,10 @@ class BindContext(Protocol):
         """The AST of a view's stored query (`parser.parse.parse_statement(...).ast`)."""
         ...
 
+    def parse_stored(self, owner: str, text: str, dialect: str, prefix: str = "") -> tuple[Any, str]:
+        """The AST of `prefix` and a stored text, and that text; positions count as `Origins` says."""
+        ...
+
     def model_relation(
         self,
         name: str,

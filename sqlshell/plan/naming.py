@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sqlshell.expr.expr import Column, GetField, LambdaVar
+from sqlshell.origins import local
 from sqlshell.parser.parse import span_of, split_number, type_ddl
 from sqlshell.plan import naming_literals as literals
 from sqlshell.plan.bind_literal import interval as bind_interval
@@ -160,6 +161,7 @@ class _Namer:
         if op is not None:
             return f"({self.name(node.this)} {op} {self.name(node.expression)})"
         span = span_of(node)
+        span = span and local(span)
         return self.text[span[0] : span[1]] if span and self.text else str(node.sql(dialect="databricks"))
 
     def names(self, nodes: Any) -> str:
@@ -360,7 +362,7 @@ class _Namer:
     def on_extract(self, node: Any) -> str:
         # The unit is shown as written, and sqlglot keeps it in capitals only.
         unit, span = str(node.this.name), span_of(node.expression)
-        written = list(_EXTRACT.finditer(self.text, 0, span[0])) if span else []
+        written = list(_EXTRACT.finditer(self.text, 0, local(span)[0])) if span else []
         if written and written[-1][1].upper() == unit:
             unit = written[-1][1]
         return f"extract({unit} FROM {self.name(node.expression)})"

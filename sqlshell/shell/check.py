@@ -116,6 +116,6 @@ class Checker:
                 schema = Struct(tuple(Field(n, c.type, c.nullable) for n, c in columns))
                 session.views[".".join(target).lower()] = MemorySource(target[-1], schema, (), 0, 0)
         except Error as e:
-            e.statement = e.statement or text
+            session.origins.place(e, text)
             raise
         return bound

@@ -102,6 +102,9 @@ class Context:
         assert isinstance(parsed, Query)
         return parsed.ast
 
+    def parse_stored(self, owner: str, text: str, dialect: str, prefix: str = "") -> tuple[Any, str]:
+        return self.parse_query(prefix + text, dialect), prefix + text
+
 
 def bind(text: str, context: Context | None = None) -> BoundQuery:
     """The bound form of a query."""
@@ -159,7 +162,7 @@ def test_views_are_bound_anew_and_may_not_use_themselves() -> None:
     assert bound.names == ("b",)
     assert failure("select * from r", Context(views)).condition == "RECURSIVE_VIEW"
     broken = failure("select * from x", Context({"x": "select nosuch from t"}))
-    assert (broken.condition, broken.span) == ("UNRESOLVED_COLUMN.WITH_SUGGESTION", (14, 15))
+    assert (broken.condition, broken.span) == ("UNRESOLVED_COLUMN.WITH_SUGGESTION", (7, 13))
     assert broken.message.startswith("in view x: ")
 
 

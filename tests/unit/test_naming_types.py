@@ -74,6 +74,9 @@ class Context:
     def parse_query(self, text: str, dialect: str) -> Any:
         raise NotImplementedError
 
+    def parse_stored(self, owner: str, text: str, dialect: str, prefix: str = "") -> Any:
+        raise NotImplementedError
+
 
 def bind(item: str) -> tuple[str, str]:
     """Name and type of the only column of `item`'s query."""
