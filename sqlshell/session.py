@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from sqlshell.plan.context import BoundQuery, FoundVariable, SqlFunction, TableVersion
     from sqlshell.statement_context import Relation
     from sqlshell.storage.catalog import Catalog
-    from sqlshell.storage.delta.table import DeltaTables
+    from sqlshell.storage.delta.table import DeltaTable, DeltaTables
     from sqlshell.storage.models import Models
     from sqlshell.storage.source import Source
 
@@ -103,6 +103,8 @@ class Session:
         self.current_schema = DEFAULT_SCHEMA
         self.time_travel: TableVersion | None = None
         """The instant of SET TIME TRAVEL: everything is read as of it, and nothing can be written."""
+        self.lake_pins: dict[str, int] = {}
+        """The versions of tables, by location, that SET TIME TRAVEL TO TAG goes to."""
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
         self.functions: dict[str, SqlFunction] = {}
@@ -217,7 +219,12 @@ class Session:
         """The Delta tables this session has looked at: a log is replayed once, then only what is new."""
         from sqlshell.storage.delta.table import DeltaTables
 
-        return DeltaTables(self.engine.call, lambda: self.settings.get("sqlshell.commit.userMetadata"))
+        def held(table: DeltaTable) -> list[int]:
+            from sqlshell.storage.tags import held_versions
+
+            return held_versions(self.catalog, table)
+
+        return DeltaTables(self.engine.call, lambda: self.settings.get("sqlshell.commit.userMetadata"), held)
 
     def barrier_map(
         self,

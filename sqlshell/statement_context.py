@@ -173,13 +173,11 @@ class StatementContext:
         if key in self._pinned:
             return self._pinned[key]
         snapshot = table.latest()
-        if wanted is not None and isinstance(wanted.value, str):
-            raise AnalysisError(
-                f"'{table.location}' has no tag '{wanted.value}'",
-                condition="DELTA_TAG_NOT_FOUND",
-                hint="VERSION AS OF takes a number; DESCRIBE HISTORY lists them",
-            )
-        if wanted is not None:
+        named = self._named(table, version)
+        if named is not None:
+            snapshot = table.snapshot(named)
+            check_files(table, snapshot)
+        elif wanted is not None:
             # An instant that a whole view or session is read at lies after the last commit of most tables.
             pushed = version is None and isinstance(wanted.value, datetime) and wanted.value <= self.now
             lenient = pushed or bool(self.settings.get("sqlshell.timeTravel.lenient"))
@@ -188,6 +186,16 @@ class StatementContext:
             check_files(table, snapshot)
         self._pinned[key] = snapshot
         return snapshot
+
+    def _named(self, table: DeltaTable, version: TableVersion | None) -> int | None:
+        """The version that a tag names: that of VERSION AS OF 'tag', or of SET TIME TRAVEL TO TAG."""
+        if version is None and self.as_of is self._session.time_travel:
+            return self._session.lake_pins.get(table.location)
+        if version is None or not isinstance(version.value, str):
+            return None
+        from sqlshell.storage.tags import tagged_version
+
+        return tagged_version(self._session.catalog, table.location, version.value)
 
     def resolve_variable(self, name: tuple[str, ...]) -> FoundVariable | None:
         """A variable of the running script or of the session; what the warehouse stores sees none."""

@@ -57,6 +57,9 @@ _HANDLERS = {
     "Merge": "dml.merge",
     "RestoreTable": "restore.restore_table",
     "Vacuum": "vacuum.vacuum",
+    "CreateTag": "tags.create_tag",
+    "DropTag": "tags.drop_tag",
+    "ShowTags": "tags.show_tags",
     "Optimize": "optimize.optimize",
     "Script": "scripts.run",
     "CopyTo": "export.copy_to",
@@ -67,7 +70,7 @@ _HANDLERS = {
 _READS = frozenset({
     "SetVariable", "Reset", "UseSchema", "Show", "Describe", "Explain", "CacheTable", "UncacheTable", "ClearCache",
     "SetTimeTravel", "ShowModels", "DescribeModel", "DeclareVariables", "SetVariables", "DropVariable",
-    "ExecuteImmediate", "Summarize",
+    "ExecuteImmediate", "Summarize", "ShowTags",
 })  # fmt: skip
 """Statements that a session under SET TIME TRAVEL may run."""
 

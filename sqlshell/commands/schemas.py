@@ -144,8 +144,14 @@ def comment_on(session: Session, s: st.CommentOn) -> Result:
 
 def set_time_travel(session: Session, s: st.SetTimeTravel) -> Result:
     """SET TIME TRAVEL {TO instant | OFF}: the whole session reads as of then, and writes nothing."""
+    if s.tag is not None:
+        from sqlshell.commands.tags import set_lake_tag
+
+        set_lake_tag(session, s.tag)
+        return command("OK")
     if s.moment is None:
         session.time_travel = session.catalog.at_ms = None
+        session.lake_pins = {}
         return command("OK")
     from sqlshell.storage.delta.time_travel import to_ms
 
@@ -158,4 +164,5 @@ def set_time_travel(session: Session, s: st.SetTimeTravel) -> Result:
         )
     session.time_travel = TableVersion("timestamp", moment)
     session.catalog.at_ms = to_ms(moment)
+    session.lake_pins = {}
     return command("OK")

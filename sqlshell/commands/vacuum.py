@@ -11,6 +11,7 @@ from sqlshell.result import Result
 from sqlshell.storage.delta import vacuum as files
 from sqlshell.storage.delta.commit import commit
 from sqlshell.storage.delta.properties import duration_ms
+from sqlshell.storage.tags import holders
 from sqlshell.types import BIGINT, STRING, Array, Field
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def vacuum(session: Session, s: Vacuum) -> Result:
         )
     cutoff = time.time_ns() // 1_000_000 - retention
     gone, kept = files.unneeded(table, cutoff, lite=s.lite)
-    warnings = _kept(table, kept)
+    warnings = _kept(session, table, kept)
     if s.dry_run:
         fields = [Field("path", STRING, False), Field("size", BIGINT, False)]
         return Result(fields, gone, warnings=warnings)
@@ -71,11 +72,13 @@ def vacuum(session: Session, s: Vacuum) -> Result:
     return Result(fields, [row], warnings=warnings)
 
 
-def _kept(table: DeltaTable, kept: list[str]) -> list[str]:
+def _kept(session: Session, table: DeltaTable, kept: list[str]) -> list[str]:
     if not kept:
         return []
-    versions = ", ".join(map(str, sorted(set(table.held()))))
-    return [f"{len(kept)} files stay because tags, branches or models hold the versions {versions}"]
+    held = set(table.held())
+    named = [str(h) for h in holders(session.catalog, table.location) if h.version in held]
+    more = f" and {len(named) - 10} more" if len(named) > 10 else ""
+    return [f"{len(kept)} files stay: they are held by {', '.join(named[:10])}{more}"]
 
 
 def _note(table: DeltaTable, operation: str, parameters: dict[str, Any], metrics: dict[str, int]) -> None:

@@ -466,9 +466,8 @@ def _source(source: Any) -> dict[str, Any]:
     return {
         "name": source.name,
         "format": getattr(source, "format", "memory"),
-        "version": source.option("version")
-        if isinstance(source, Source) and source.format == "delta"
-        else None,
+        "location": source.table.location if isinstance(source, Source) and source.table else None,
+        "version": source.table.version if isinstance(source, Source) and source.table else None,
         "files": len(files),
         "bytes": sum(size for _, size, _ in files),
         "first_files": [{"path": p, "size": s, "modified": m} for p, s, m in files[:100]],

@@ -50,3 +50,40 @@ class Optimize(Statement):
     full: bool = False
     purge: bool = False
     name_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class CreateTag(Statement):
+    """CREATE [OR REPLACE] TAG [IF NOT EXISTS] tag FOR {TABLE name | LAKE} [VERSION | TIMESTAMP AS OF e] [COMMENT 'c'].
+
+    `table` is None for the lake.
+    """
+
+    tag: str
+    table: Name | None
+    as_of: AsOf | None = None
+    replace: bool = False
+    if_not_exists: bool = False
+    comment: str | None = None
+    tag_span: Span | None = None
+    table_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class DropTag(Statement):
+    """DROP TAG [IF EXISTS] tag FOR {TABLE name | LAKE}."""
+
+    tag: str
+    table: Name | None
+    if_exists: bool = False
+    tag_span: Span | None = None
+    table_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class ShowTags(Statement):
+    """SHOW TAGS [FOR {TABLE name | LAKE}]; without either, all."""
+
+    table: Name | None = None
+    lake: bool = False
+    table_span: Span | None = None

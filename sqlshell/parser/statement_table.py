@@ -266,6 +266,7 @@ class DropSchema(Statement):
 
 @dataclass(frozen=True)
 class SetTimeTravel(Statement):
-    """SET TIME TRAVEL TO expression (a query that gives the instant) or OFF (None)."""
+    """SET TIME TRAVEL TO expression (a query that gives the instant), TO TAG name, or OFF (neither)."""
 
     moment: Query | None
+    tag: str | None = None

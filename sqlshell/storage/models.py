@@ -202,6 +202,8 @@ class Models:
         now = int(time.time() * 1000)
         manifest = _write(folder, {**data, "version": number, "created_ms": now}, parameters, artifacts or {})
         versions[str(number)] = {"folder": folder_name, "created_ms": now, "sha256": manifest}
+        pins = {(s["location"], s["version"]) for s in data.get("sources", ()) if s.get("location")}
+        versions[str(number)]["tables"] = sorted([self.catalog.relative(where), v] for where, v in pins)
         payload = {**before, "current": number, "versions": versions}
         if description:
             payload["description"] = description

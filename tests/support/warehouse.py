@@ -18,6 +18,7 @@ def renew(session: Session, warehouse: Path) -> None:
         session.uncache(name)
     session.views.clear()
     session.time_travel = None
+    session.lake_pins = {}
     session.current_schema = DEFAULT_SCHEMA
     session.warehouse = str(warehouse)
     session.__dict__.pop("catalog", None)

@@ -49,7 +49,7 @@ def set_variable(c: Cursor) -> Statement:
 
 
 def _time_travel(c: Cursor) -> Statement:
-    """SET TIME TRAVEL {TO expression | OFF}."""
+    """SET TIME TRAVEL {TO expression | TO TAG name | OFF}."""
     from sqlshell.parser.parse import parse_statement
     from sqlshell.parser.statement import Query
     from sqlshell.parser.statement_table import SetTimeTravel
@@ -58,6 +58,13 @@ def _time_travel(c: Cursor) -> Statement:
         c.end()
         return SetTimeTravel(c.text, None)
     c.expect("TO")
+    if c.peek() == "TAG":
+        c.at += 1
+        tag = c.string() or c.word()
+        if tag is None:
+            raise c.error(hint="expected the name of a tag of the lake")
+        c.end()
+        return SetTimeTravel(c.text, None, tag)
     if c.token is None:
         raise c.error(hint="expected a timestamp, or write SET TIME TRAVEL OFF")
     head = "SELECT "  # as long as the words it stands for, so that positions stay right

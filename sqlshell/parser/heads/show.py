@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlshell.parser.cursor import Cursor
 
 
-_SHOW_NOT_RUN = words("TABLE RUNS GRANTS INDEXES TAGS STATS")
+_SHOW_NOT_RUN = words("TABLE RUNS GRANTS INDEXES STATS")
 
 
 def show(c: Cursor) -> Statement:

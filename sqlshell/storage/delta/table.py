@@ -7,6 +7,7 @@ Parquet checkpoints are read through `call`, which the session points at a worke
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import CorruptInputError, Error, SourceNotFound
@@ -229,10 +230,14 @@ class DeltaTables:
     """The tables a session has opened, by location."""
 
     def __init__(
-        self, call: Call = call_here, user_metadata: Callable[[], str | None] = lambda: None
+        self,
+        call: Call = call_here,
+        user_metadata: Callable[[], str | None] = lambda: None,
+        held: Callable[[DeltaTable], Iterable[int]] = lambda table: (),
     ) -> None:
         self._call = call
         self._user_metadata = user_metadata
+        self._held = held
         self._open: OrderedDict[str, DeltaTable] = OrderedDict()
 
     def open(self, location: str, base: str | None = None) -> DeltaTable:
@@ -240,7 +245,9 @@ class DeltaTables:
         path = resolve(location, base)
         table = self._open.get(path)
         if table is None:
-            table = self._open[path] = DeltaTable(path, self._call, user_metadata=self._user_metadata)
+            table = DeltaTable(path, self._call, user_metadata=self._user_metadata)
+            table.held = partial(self._held, table)
+            self._open[path] = table
         self._open.move_to_end(path)
         while len(self._open) > KEPT_TABLES:
             self._open.popitem(last=False)
