@@ -87,6 +87,21 @@ def _struct(rng: Any, group: int, size: int) -> pa.StructArray:
     return pa.StructArray.from_arrays([*leaves, items, attrs], [*names, "items", "attrs"])
 
 
+def _as_table(path: Path) -> str:
+    """The file as a Delta table, columns by physical names left alone."""
+    from sqlshell.storage import parquet
+    from sqlshell.storage.delta.actions import Add
+    from tests.support import delta_tables
+
+    where = path.with_suffix(".delta")
+    if not where.exists():
+        columns = ", ".join(f"{f.name} {f.type}" for f in parquet.sql_schema(str(path)).fields)
+        table = delta_tables.create(str(where), columns)
+        (where / "part-0.parquet").hardlink_to(path)
+        delta_tables.append(table, Add("part-0.parquet", (), path.stat().st_size, 0))
+    return f"delta.`{where}`"
+
+
 def bytes_read(engine: Any, sql: str) -> int:
     """Bytes our workers asked the system for during one run (footers are cached by then)."""
     pids = engine.connection.session.engine.cluster.pids()
@@ -110,6 +125,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--engines", default="sqlshell,duckdb,polars")
+    parser.add_argument(
+        "--delta", action="store_true", help="the first engine reads a Delta table of the file"
+    )
     options = parser.parse_args()
     path = CACHE / f"nested-{ROWS}.parquet"
     if not path.exists():
@@ -118,6 +136,10 @@ def main() -> None:
     engines = available(options.engines.split(","))
     for engine in engines:
         engine.register({"t": path})
+    if options.delta:
+        engines[0].connection.execute(
+            f"CREATE OR REPLACE TEMPORARY VIEW t AS SELECT * FROM {_as_table(path)}"
+        )
     print(f"{'ms':14}" + "".join(f"{e.name:>18}" for e in engines) + "    MB read / leaf's own MB")
     for shape, (sql, leaves) in SHAPES.items():
         cells = []

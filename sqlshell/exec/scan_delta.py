@@ -8,13 +8,14 @@ values and row positions. Parquet field ids win over names there, so files with 
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sqlshell.errors import NotSupportedError
 from sqlshell.exec.delta_types import arrow_schema, file_dtype, is_widened
+from sqlshell.exec.scan_delta_leaves import LeafReader, file_shapes
 from sqlshell.storage import parquet
 from sqlshell.storage.delta import deletion_vectors
 from sqlshell.storage.source import FILE_PATH, ROW_INDEX
@@ -40,6 +41,9 @@ def frames(request: FilesToRead) -> Iterator[tuple[pl.LazyFrame, bool]]:
     The types of one frame may be older than the table's; they are never newer.
     """
     reader = _Reader(request)
+    if request.node.leaves is not None:
+        yield reader.leaf_by_leaf(request.pieces), True
+        return
     whole = [f for f, split in request.pieces if split is None]
     yield from reader.whole(whole)
     for piece in request.pieces:
@@ -78,7 +82,8 @@ class _Reader:
             else:
                 odd, rest = group, []
             if odd and self.table.mapping != "none":
-                self._refuse(odd[0])
+                yield self.leaf_by_leaf([(f, None) for f in odd]), True
+                odd = []
             if rest:
                 yield self._mapped(rest), True
             by_constants: dict[Any, list[FileInfo]] = {}
@@ -97,7 +102,7 @@ class _Reader:
         if self.table.mapping == "none":
             return self._plain([file], rows), not self.widened
         if self._with_odd_ids([file]):
-            self._refuse(file)
+            return self.leaf_by_leaf([piece]), True
         return self._mapped([file], rows), True
 
     def _alike(self, files: list[FileInfo]) -> list[list[FileInfo]]:
@@ -116,16 +121,26 @@ class _Reader:
         return file.partition if self.partitions else ()
 
     def _with_odd_ids(self, files: list[FileInfo]) -> list[FileInfo]:
-        """Files whose Parquet field ids would lead Polars to other columns than their names do."""
-        if self.table.mapping == "id":
-            return []
-        expected = self.table.columns.column_ids() if self.table.mapping == "name" else {}
-        return [f for f in files if _has_odd_ids(*parquet.version(f.path), tuple(sorted(expected.items())))]
+        """Files that Polars' mapping would read wrong: by other field ids than their names', or types it refuses."""
+        mapping = self.table.mapping
+        cast: set[FileInfo] = set()
+        if self.widened and mapping != "none":
+            key = json.dumps([c.to_json() for c in self.columns])
+            cast = {f for f in files if file_shapes(f.path, mapping, key)[2]}
+        if mapping == "id":
+            return [f for f in files if f in cast]
+        expected = self.table.columns.column_ids() if mapping == "name" else {}
+        ids = tuple(sorted(expected.items()))
+        return [f for f in files if f in cast or _has_odd_ids(*parquet.version(f.path), ids)]
 
-    def _refuse(self, file: FileInfo) -> None:
-        raise NotSupportedError(
-            f"the field ids in '{file.path}' contradict the column mapping of '{self.table.location}'"
-        )
+    # -- leaf by leaf
+
+    def leaf_by_leaf(self, pieces: list[Piece]) -> pl.LazyFrame:
+        """By pyarrow: single leaves of nested columns, any names and types."""
+        files = [f for f, _ in pieces]
+        constants = {p: self._partition_series(p, files) for p in self.partitions}
+        reader = LeafReader(self.request, self.columns, constants, self._positions)
+        return self._selected(reader.frame(pieces), self._cast_partitions())
 
     # -- one scan of many files
 

@@ -76,7 +76,7 @@ def _frame(path: str, groups: list[int], columns: list[str]) -> pl.DataFrame:
     import pyarrow as pa
 
     try:
-        table = _open(*parquet.version(path)).read_row_groups(groups, columns=columns)
+        table = open_file(*parquet.version(path)).read_row_groups(groups, columns=columns)
     except (pa.ArrowInvalid, OSError) as e:
         raise CorruptInputError(f"cannot read '{path}': {e}") from None
     frame: Any = pl.from_arrow(table)
@@ -84,11 +84,11 @@ def _frame(path: str, groups: list[int], columns: list[str]) -> pl.DataFrame:
 
 
 @lru_cache(maxsize=16)
-def _open(path: str, mtime: int, size: int) -> pq.ParquetFile:
+def open_file(path: str, mtime: int, size: int) -> pq.ParquetFile:
     """Open files are kept: pyarrow walks all 2,000 leaves of a wide file when it opens one (10 ms)."""
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path, metadata=parquet.footer(path))
+    return pq.ParquetFile(path, metadata=parquet.footer(path), coerce_int96_timestamp_unit="us")
 
 
 @lru_cache(maxsize=64)

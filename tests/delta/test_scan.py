@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sqlshell.errors import AnalysisError, CorruptInputError, NotSupportedError, OperationalError
+from sqlshell.errors import AnalysisError, CorruptInputError, OperationalError
 from sqlshell.exec import scan_delta, splits
 from sqlshell.plan.logical import Scan, fresh_id
 from sqlshell.records import replace
@@ -143,7 +143,7 @@ def test_mapped_columns(either: Session, tmp_path: Path, mode: str) -> None:
     )
 
 
-def test_contradicting_field_ids_are_refused(session: Session, tmp_path: Path) -> None:
+def test_names_win_over_contradicting_field_ids(session: Session, tmp_path: Path) -> None:
     made = delta_tables.create(
         str(tmp_path / "t"),
         "a bigint",
@@ -155,8 +155,7 @@ def test_contradicting_field_ids_are_refused(session: Session, tmp_path: Path) -
     schema = pa.schema([pa.field(physical, pa.int64(), metadata={b"PARQUET:field_id": b"99"})])
     pq.write_table(pa.table([[1]], schema=schema), f"{made.location}/{add.path}")
     delta_tables.append(made, replace(add, size=(tmp_path / "t" / add.path).stat().st_size))
-    with pytest.raises(NotSupportedError, match="field ids"):
-        rows(session, f"SELECT * FROM delta.`{made.location}`")
+    assert rows(session, f"SELECT * FROM delta.`{made.location}`") == [(1,)]
 
 
 def test_damaged_vectors_are_told(session: Session, table: DeltaTable) -> None:

@@ -9,7 +9,8 @@ What is wanted of each column is carried from the root to the scans (`leaf_paths
 of arrays of structs, map access, explode, higher-order functions and their lambda variables. A column that is
 grouped, compared, joined on or returned is wanted whole, as are both sides of a UNION and the values of a CASE,
 whose branches must have one layout. IS NULL of a struct and the size of an array read the cheapest leaf below.
-Types do not change: absent leaves are simply not there in the frames. Only Parquet is read by leaf. Runs last.
+Types do not change: absent leaves are simply not there in the frames. Only Parquet and Delta tables are
+read by leaf. Runs last.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _has_leaves(node: Plan) -> bool:
     return (
         isinstance(node, Scan)
         and isinstance(node.source, Source)
-        and node.source.format == "parquet"
+        and node.source.format in {"parquet", "delta"}
         and any(is_nested(c.type) for c in node.columns)
     )
 
