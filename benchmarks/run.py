@@ -14,6 +14,7 @@ RUNS = (
     ("benchmarks.tpc", "tpch", "--scale", "1", "--engines", "sqlshell,pool,duckdb,polars,datafusion,spark"),
     ("benchmarks.nested", "--engines", "sqlshell,duckdb,polars,datafusion,spark"),
     ("benchmarks.tables",),
+    ("benchmarks.time_travel",),
     ("benchmarks.memory",),
     ("benchmarks.cancel",),
     ("benchmarks.barrier",),
