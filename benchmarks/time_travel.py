@@ -113,11 +113,11 @@ def diff(session: Session, place: Path, versions: int, rounds: int) -> None:
 def travel(session: Session, place: Path, versions: int, rounds: int) -> None:
     print("Reading an old version (the last but one, of nearly the same size)")
     sql = "SELECT k, sum(v), max(s) FROM delta.`{}` {} GROUP BY k"
+    before = sql.format(place, f"VERSION AS OF {versions - 1}")
     latest = old = float("inf")
     for _ in range(rounds * 3):  # in turns: the machine's other work hits both
         latest = min(latest, best(lambda: rows(session, sql.format(place, "")), 1)[0])
-        version = f"VERSION AS OF {versions - 1}"
-        old = min(old, best(lambda: rows(session, sql.format(place, version)), 1)[0])
+        old = min(old, best(lambda: rows(session, before), 1)[0])
     report("the latest version", latest)
     report("an old version", old)
     print(f"  old / latest {old / latest:.2f}")

@@ -112,7 +112,7 @@ def _life_spans(found: Sequence[Life]) -> Plan:
 
 def _rows(snapshot: Snapshot, shown: str, adds: Sequence[Add]) -> tuple[Plan, Column]:
     """The rows of files, and the column that numbers the file."""
-    scans = [_scan(s, numbered=True) for s in sources(snapshot, shown, adds)]
+    scans = [scan_of(s, len(s.schema.fields)) for s in sources(snapshot, shown, adds)]
     plan: Plan = scans[0]
     if len(scans) > 1:
         columns = tuple(Column(fresh_id(), c.name, c.type, c.nullable) for c in scans[0].columns)
@@ -120,8 +120,9 @@ def _rows(snapshot: Snapshot, shown: str, adds: Sequence[Add]) -> tuple[Plan, Co
     return plan, plan.output[-1]
 
 
-def _scan(source: Source, *, numbered: bool) -> Scan:
-    fields = source.schema.fields if numbered else source.schema.fields[:-1]
+def scan_of(source: Source, count: int) -> Scan:
+    """The first columns of a source."""
+    fields = source.schema.fields[:count]
     columns = tuple(Column(fresh_id(), f.name, as_read(f.type), f.nullable) for f in fields)
     return Scan(source, columns, tuple(f.name for f in fields))
 
@@ -165,7 +166,7 @@ def difference(
     for sign, adds in ((-1, gone), (1, come)):
         for i, source in enumerate(sources(snapshot, shown, adds) if adds or sign > 0 else ()):
             name = f"{'old' if sign < 0 else 'new'}{i}"
-            scan = _scan(source, numbered=False)
+            scan = scan_of(source, count)
             ctes[name] = Cte(name, BoundQuery(scan, tuple(f"c{n}" for n in range(count))))
             branches.append(f"SELECT *, {sign} AS s FROM {name}")
     listed = ", ".join(f"c{i}" for i in range(count))

@@ -289,6 +289,10 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
         past = bind_history(b, call)
         if past is not None:
             return bind_from.relation(past, alias)
+    if name == "table_changes":
+        from sqlshell.plan.bind_changes import table_changes
+
+        return bind_from.relation(table_changes(b, call, env), alias)
     site = Site(Scope((), env.outer), env, f"{name}()")
     if name == "range":
         return bind_from.relation(_range(b, call, site), alias)
@@ -312,7 +316,7 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
             f"{name}() {'gives a value, no rows' if known else 'is not known'}: it cannot stand in FROM",
             condition="UNRESOLVABLE_TABLE_VALUED_FUNCTION",
             span=span_of(call),
-            hint="table functions are range, read_files, explode, posexplode, inline, stack",
+            hint="table functions are range, read_files, table_changes, explode, posexplode, inline, stack",
         )
     fn, columns, outer = made
     query = BoundQuery(Generate(ONE_ROW, fn, columns, outer), tuple(c.name for c in columns))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlshell.errors import NotSupportedError
 from sqlshell.records import dataclass, replace
 from sqlshell.storage.delta.actions import Add, Metadata, Remove
+from sqlshell.storage.delta.schema import TableSchema, parse_schema
 from sqlshell.storage.delta.source import absolute_path, source_of
 from sqlshell.storage.delta.stats import StatsIndex
 from sqlshell.storage.delta.widening import widens
@@ -20,6 +21,7 @@ from sqlshell.types import INT, Field, Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sqlshell.storage.delta.schema import TableField
     from sqlshell.storage.delta.snapshot import Snapshot
     from sqlshell.storage.delta.table import DeltaTable
 
@@ -79,8 +81,6 @@ def _joined(ranges: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
 
 def check_schema(old: Metadata, last: Snapshot) -> None:
     """Raise when files written under `old` cannot be read with the columns of `last`."""
-    from sqlshell.storage.delta.schema import parse_schema
-
     if old.schema_string == last.metadata.schema_string and old.partition_columns == last.partition_columns:
         return
     physical = {f.physical_name: f for f in parse_schema(old.schema_string).fields}
@@ -103,38 +103,58 @@ def _changed(last: Snapshot, what: str) -> NotSupportedError:
 
 
 def sources(snapshot: Snapshot, name: str, adds: Sequence[Add]) -> list[Source]:
-    """Sources of files numbered as in `adds`, with the columns of `snapshot` and LIFE; no two rows of a source are of
-    one path, so that a file's deletion vectors do not meet.
+    """Sources of files numbered as in `adds`, with the columns of `snapshot` and LIFE."""
+    items = [(a, (str(i),)) for i, a in enumerate(adds)]
+    return labelled(snapshot, name, items, (Field(LIFE, INT, False),))
+
+
+def labelled(
+    snapshot: Snapshot,
+    name: str,
+    items: Sequence[tuple[Add, tuple[str | None, ...]]],
+    labels: tuple[Field, ...],
+    more: tuple[TableField, ...] = (),
+) -> list[Source]:
+    """Sources of files that have constants of their own (texts, for the fields `labels`), with the columns of
+    `snapshot` and `more` columns in the files. No two files of a source are of one path, so that a file's deletion
+    vectors do not meet.
     """
-    layers: list[list[tuple[int, Add]]] = []
+    layers: list[list[tuple[Add, tuple[str | None, ...]]]] = []
     used: dict[str, int] = {}
-    for number, add in enumerate(adds):
+    for add, values in items:
         layer = used[add.path] = used.get(add.path, -1) + 1
         if layer == len(layers):
             layers.append([])
-        layers[layer].append((number, add))
-    return [_source(snapshot, name, layer) for layer in layers] or [_source(snapshot, name, [])]
+        layers[layer].append((add, values))
+    return [_source(snapshot, name, layer, labels, more) for layer in layers or [[]]]
 
 
-def _source(snapshot: Snapshot, name: str, adds: list[tuple[int, Add]]) -> Source:
+def _source(
+    snapshot: Snapshot,
+    name: str,
+    items: list[tuple[Add, tuple[str | None, ...]]],
+    labels: tuple[Field, ...],
+    more: tuple[TableField, ...],
+) -> Source:
     base = source_of(snapshot, name)
     assert base.table is not None
-    index = StatsIndex(tuple(a for _, a in adds), snapshot.schema, snapshot.partition_columns)
+    index = StatsIndex(tuple(a for a, _ in items), snapshot.schema, snapshot.partition_columns)
     physical = [
         f.physical_name for n in base.partition_columns if (f := snapshot.schema.field(n)) is not None
     ]
     files = []
-    for (number, add), rows in zip(adds, index.rows, strict=True):
+    for (add, values), rows in zip(items, index.rows, strict=True):
         given = dict(add.partition_values)
-        values = (*(given.get(p) or None for p in physical), str(number))
         vector = add.deletion_vector
         count = rows - vector.cardinality if rows is not None and vector is not None else rows
         path = absolute_path(snapshot.location, add.path)
-        files.append(FileInfo(path, add.size, count, values, add.modification_time / 1000, vector))
+        constants = (*(given.get(p) or None for p in physical), *values)
+        files.append(FileInfo(path, add.size, count, constants, add.modification_time / 1000, vector))
+    columns = TableSchema((*base.table.columns.fields, *more))
     return replace(
         base,
-        schema=Struct((*base.schema.fields, Field(LIFE, INT, False))),
+        schema=Struct((*base.schema.fields, *(Field(f.name, f.type) for f in more), *labels)),
         files=tuple(files),
-        partition_columns=(*base.partition_columns, LIFE),
-        table=replace(base.table, files=len(files), stats=DriverOnly(index)),
+        partition_columns=(*base.partition_columns, *(f.name for f in labels)),
+        table=replace(base.table, columns=columns, files=len(files), stats=DriverOnly(index)),
     )
