@@ -39,10 +39,22 @@ class StatementContext:
         self._described: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], Source] = {}
         self._pinned: dict[tuple[str, TableVersion | None], Snapshot] = {}
         self._temporary = True
+        self.cached = True
+        """Whether CACHE TABLE's copies stand for their tables."""
         self.now = datetime.now(UTC).replace(tzinfo=None)
         self.settings = session.settings
         self.current_schema = session.current_schema
         self.as_of = session.time_travel
+
+    @property
+    def session(self) -> Session:
+        """Whose statement this is."""
+        return self._session
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the session's temporary views, variables and functions can be seen."""
+        return self._temporary
 
     @property
     def current_user(self) -> str:
@@ -75,7 +87,7 @@ class StatementContext:
         session = self._session
         lowered = ".".join(name).lower()
         if self._temporary:
-            if lowered in session.cached and version is None and self.as_of is None:
+            if self.cached and lowered in session.cached and version is None and self.as_of is None:
                 return session.cached_source(lowered)
             temporary = session.views.get(lowered)
             if isinstance(temporary, ViewDefinition):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sqlshell.commands.model_query import TrainingContext
 from sqlshell.plan.context import BoundQuery
-from sqlshell.statement_context import StatementContext
-from sqlshell.storage.source import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from sqlshell.ml.body import TrainingSpec, TrainResult
     from sqlshell.ml.model import Model
     from sqlshell.parser.statement import Query
@@ -17,16 +20,39 @@ if TYPE_CHECKING:
     from sqlshell.storage.models import Models
 
 
+@contextmanager
+def setting(session: Session, key: str, value: str) -> Iterator[None]:
+    """A setting's value for a while."""
+    before = session.settings.get(key)
+    session.settings.set(key, value)
+    try:
+        yield
+    finally:
+        session.settings.set(key, str(before).lower() if isinstance(before, bool) else str(before))
+
+
 class Trainer:
     """`ml.train.Surroundings` over a session, for one statement."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, instant: datetime | None = None) -> None:
         self.session = session
-        self.context = StatementContext(session)
+        self.context = TrainingContext(session, instant)
+        self.unsure = ""
+        """Why the stored query may not replay."""
 
     @property
     def models(self) -> Models:
         return self.session.models
+
+    @property
+    def instant(self) -> str | None:
+        """What now() was, when the statement asked."""
+        return self.context.instant.isoformat(sep=" ") if self.context.used_now else None
+
+    @property
+    def zone(self) -> str:
+        """The session's time zone."""
+        return str(self.session.settings.get("sqlshell.timeZone"))
 
     @property
     def cores(self) -> int:
@@ -40,17 +66,12 @@ class Trainer:
 
     def rows(self, plan: Plan) -> list[tuple[Any, ...]]:
         """All rows of a plan, sums of doubles in a fixed order."""
-        settings = self.session.settings
-        before = settings.get("sqlshell.deterministic")
-        settings.set("sqlshell.deterministic", "true")
-        try:
+        with setting(self.session, "sqlshell.deterministic", "true"):
             result = self.session.run_bound(BoundQuery(plan, tuple(c.name for c in plan.output)))
             try:
                 return list(result.rows())
             finally:
                 result.close()
-        finally:
-            settings.set("sqlshell.deterministic", str(before).lower())
 
     def train(self, plan: Plan, spec: TrainingSpec, names: tuple[str, ...]) -> tuple[TrainResult, int]:
         """Run the gang: one rank for each core, or as many as num_workers says."""
@@ -95,22 +116,3 @@ def _cores() -> int:
     from sqlshell.exec.platform import cpu_count
 
     return cpu_count()
-
-
-def pinned_text(context: StatementContext, query: Query) -> str:
-    """The query's text with the version of each Delta table written behind its name."""
-    from sqlshell.parser.table_references import unversioned_tables
-
-    start, end = query.span
-    text, shift = query.text[start:end], -start
-    for parts, span in unversioned_tables(query):
-        source = context.resolve_relation(parts, span, None)
-        version = (
-            source.option("version") if isinstance(source, Source) and source.format == "delta" else None
-        )
-        if version is not None:
-            at = span[1] + shift
-            addition = f" VERSION AS OF {version}"
-            text = text[:at] + addition + text[at:]
-            shift += len(addition)
-    return text

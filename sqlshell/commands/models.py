@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.commands.common import like, strings
-from sqlshell.commands.model_training import Trainer, pinned_text
+from sqlshell.commands.model_query import stored_text
+from sqlshell.commands.model_training import Trainer, setting
 from sqlshell.errors import AnalysisError
 from sqlshell.records import replace
 from sqlshell.result import Result, command
@@ -36,12 +37,31 @@ def create_model(session: Session, s: st.CreateModel) -> Result:
 
 
 def _train(session: Session, s: st.CreateModel) -> Any:
+    """Train in the time zone, and at the instant, that the statement names."""
     from sqlshell.ml.train import create
 
     assert s.query is not None
-    trainer = Trainer(session)
-    query = trainer.bind(s.query)
-    return create(trainer, s, query, pinned_text(trainer.context, s.query), list(s.options))
+    given = {o.name: o for o in s.options}
+    zone = given["time_zone"].value if "time_zone" in given else None
+    instant = _instant_of(given["session_time"]) if "session_time" in given else None
+    with setting(session, "sqlshell.timeZone", str(zone or session.settings.get("sqlshell.timeZone"))):
+        trainer = Trainer(session, instant)
+        query = trainer.bind(s.query)
+        text, reason = stored_text(trainer.context, s.query, query)
+        trainer.unsure = reason
+        return create(trainer, s, query, text, list(s.options))
+
+
+def _instant_of(option: st.ModelOption) -> datetime:
+    try:
+        found = datetime.fromisoformat(str(option.value))
+    except ValueError:
+        raise AnalysisError(
+            f"session_time takes a timestamp, not {option.value!r}",
+            condition="INVALID_MODEL_OPTION_VALUE",
+            span=option.span,
+        ) from None
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 def drop_model(session: Session, s: st.DropModel) -> Result:

@@ -51,6 +51,8 @@ COMMON = (
     Option("checkpoint_interval", "int", 10, "Iterations between checkpoints; 0 for none.", (), 0),
     Option("barrier_timeout", "float", 600.0, "Seconds that ranks wait for one another.", (), 0.0),
     Option("description", "text", "", "A remark for SHOW MODELS.", ("comment",)),
+    Option("time_zone", "text", None, "The time zone of the training query (default: the session's)."),
+    Option("session_time", "text", None, "What now() is in the training query, UTC (default: now)."),
     Option("warm_start", "bool", False, "Start from the current version's parameters."),
 )
 L1 = Option("l1_reg", "float", 0.0, "Weight of the L1 penalty.", (), 0.0)

@@ -11,14 +11,13 @@ from sqlshell.ml import transform
 from sqlshell.ml.model import Feature, Model
 from sqlshell.ml.options import model_type, settle
 from sqlshell.ml.packages import need_package
+from sqlshell.ml.record import as_json, data_of
 from sqlshell.ml.split import auto_fraction
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_to
-from sqlshell.plan.logical import Aggregate, Filter, Named, Plan, Project, Scan, named, passthrough
-from sqlshell.plan.renew import is_deterministic
+from sqlshell.plan.logical import Aggregate, Filter, Named, Plan, Project, named, passthrough
 from sqlshell.records import dataclass
 from sqlshell.storage.models import ModelVersion, Parameter, parameter_hash
-from sqlshell.storage.source import Source
 from sqlshell.types import (
     BIGINT,
     BOOLEAN,
@@ -54,6 +53,21 @@ class Surroundings(Protocol):
 
     @property
     def cores(self) -> int: ...
+
+    @property
+    def zone(self) -> str:
+        """The time zone of the training query."""
+        ...
+
+    @property
+    def instant(self) -> str | None:
+        """What now() was in the training query, when it asked."""
+        ...
+
+    @property
+    def unsure(self) -> str:
+        """Why the stored query may not replay; empty when it does."""
+        ...
 
     def rows(self, plan: Plan) -> list[tuple[Any, ...]]:
         """Run a bound plan, sums in a fixed order."""
@@ -104,20 +118,21 @@ def create(
     started = time.time()
     estimator = model_type(given, statement.name_span)
     options = settle(estimator, given)
+    options["time_zone"] = around.zone
     need_package(estimator)
     prepared = prepare(around, estimator, options, statement, query)
     if estimator.fit is None:
-        data = _data(statement, source, options, prepared, estimator)
-        data |= {"features": [_as_json(f) for f, _ in prepared.features], "classes": [], "seconds": 0.0}
+        data = data_of(around, statement, source, options, prepared, estimator)
+        data |= {"features": [as_json(f) for f, _ in prepared.features], "classes": [], "seconds": 0.0}
         return around.models.add(statement.name, data, {}, options["description"])
     result, partitions = _train(around, estimator, options, prepared, statement)
     for warning in result.warnings:
         around.warn(warning)
     options["num_partitions"] = partitions
-    data = _data(statement, source, options, prepared, estimator)
+    data = data_of(around, statement, source, options, prepared, estimator)
     parameters = {n: Parameter(shape, values) for n, (shape, values) in result.parameters.items()}
     data |= {
-        "features": [_as_json(f) for f in result.features],
+        "features": [as_json(f) for f in result.features],
         "classes": list(result.classes),
         "log": result.log,
         "fit_statistics": result.statistics,
@@ -412,70 +427,3 @@ def _hold_out(around: Surroundings, prepared: Prepared, model: Model, result: Tr
 
     found = around.evaluate(BoundQuery(plan, tuple(i.column.name for i in items)), model)
     return {"measured_on": on, **found} if found else {}
-
-
-def _data(
-    statement: CreateModel, source: str, options: dict[str, Any], prepared: Prepared, estimator: Estimator
-) -> dict[str, Any]:
-    """What model.json holds, but for what training finds."""
-    import platform
-
-    from sqlshell.version import __version__
-
-    deterministic = all(is_deterministic(e) for p in prepared.raw.plan.walk() for e in _exprs(p))
-    return {
-        "format": 1,
-        "model_type": estimator.name,
-        "options": {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
-        "label": options["input_label_cols"][0] if prepared.label is not None else None,
-        "label_type": str(prepared.label_type) if prepared.label_type is not None else None,
-        "input": prepared.input,
-        "transform": statement.transform,
-        "statistics": prepared.statistics,
-        "query": source,
-        "statement": statement.text,
-        "sources": [_source(p.source) for p in prepared.raw.plan.walk() if isinstance(p, Scan)],
-        "reproducible": deterministic,
-        "reason": "" if deterministic else "the query has functions that differ from run to run",
-        "libraries": {"sqlshell": __version__, "python": platform.python_version(), "machine": platform.machine(),
-                      **_libraries(estimator)},
-    }  # fmt: skip
-
-
-def _libraries(estimator: Estimator) -> dict[str, str]:
-    from importlib import import_module, metadata
-
-    found = {name: metadata.version(name) for name in ("numpy", "polars")}
-    if estimator.package is not None:
-        found[estimator.package[0]] = str(import_module(estimator.package[0]).__version__)
-    return found
-
-
-def _exprs(plan: Plan) -> list[Expr]:
-    out = []
-    for e in plan.exprs:
-        inner = getattr(e, "expr", e)
-        if isinstance(inner, Expr):
-            out.append(inner)
-    return out
-
-
-def _source(source: Any) -> dict[str, Any]:
-    """What a model remembers of a table it was trained on."""
-    files = [(f.path, f.size, f.modified) for f in getattr(source, "files", ())]
-    return {
-        "name": source.name,
-        "format": getattr(source, "format", "memory"),
-        "location": source.table.location if isinstance(source, Source) and source.table else None,
-        "version": source.table.version if isinstance(source, Source) and source.table else None,
-        "files": len(files),
-        "bytes": sum(size for _, size, _ in files),
-        "first_files": [{"path": p, "size": s, "modified": m} for p, s, m in files[:100]],
-    }
-
-
-def _as_json(f: Feature) -> dict[str, Any]:
-    return {
-        "name": f.name, "kind": f.kind, "type": f.type, "width": f.width, "fill": f.fill,
-        "categories": list(f.categories), "dropped": f.dropped, "slots": list(f.slots),
-    }  # fmt: skip

@@ -23,6 +23,7 @@ from sqlshell.expr.expr import (
     Or,
     ScalarSubquery,
     SortKey,
+    Value,
     WindowCall,
 )
 from sqlshell.types import Array, DayTimeInterval, Decimal, Map, String, Struct, YearMonthInterval
@@ -241,6 +242,9 @@ class _Text:
         if isinstance(e.value, bytes) and len(e.value) > 64:
             return f"<{len(e.value)} bytes>"
         return format_value(e.value, e.type)
+
+    def e_value(self, e: Value) -> str:
+        return self.e_literal(e)
 
     def e_call(self, e: Call) -> str:
         if e.fn in INFIX and len(e.args) == 2:
