@@ -23,6 +23,11 @@ CATALOGS = (CATALOG_NAME, "spark_catalog")
 INFORMATION_SCHEMA = "information_schema"
 _PATH_VERSION = re.compile(r"(.+)@(?:[vV](\d+)|(\d{17}))")
 
+CLOSED = "sqlshell.branch.closed"
+"""The property of a branch that is being published."""
+BRANCH = "branch_"
+"""`t.branch_x` is the branch x of the table t."""
+
 Name = tuple[str, ...]
 
 
@@ -136,6 +141,21 @@ def has_log(uri: str) -> bool:
     return "://" not in uri and os.path.isdir(os.path.join(os.path.expanduser(uri), "_delta_log"))
 
 
+def branch_location(session: Session, name: Name) -> tuple[str, str] | None:
+    """Name and location of the branch that `table.branch_x` means; None for other names."""
+    if len(name) < 2 or not name[-1].lower().startswith(BRANCH) or find(session, name) is not None:
+        return None
+    parent = find(session, name[:-1])
+    if parent is None or not is_delta(parent):
+        return None
+    from sqlshell.storage.tags import table_branches
+
+    branches = table_branches(session.catalog.location(parent))
+    own = name[-1][len(BRANCH) :]
+    folder = branches.require(own).payload["folder"]
+    return f"{parent.full_name}.{BRANCH}{own.lower()}", os.path.join(branches.home, folder)
+
+
 def is_delta(found: CatalogObject) -> bool:
     """Whether an object is a Delta table."""
     return found.kind == "table" and found.payload["provider"] == "delta"
@@ -151,6 +171,18 @@ def target(session: Session, name: Name, span: Span | None, *, what: str = "this
         return Target(f"delta.`{by_path[0]}`", table, table.latest())
     if len(name) == 1 and name[0].lower() in session.views:
         raise _expected_table(session, name, span, what)
+    branch = branch_location(session, name)
+    if branch is not None:
+        table = session.tables.open(branch[1])
+        snapshot = table.latest()
+        if CLOSED in snapshot.metadata.configuration:
+            raise AnalysisError(
+                f"the branch `{branch[0]}` is being published: it cannot be changed",
+                condition="DELTA_BRANCH_CLOSED",
+                span=span,
+                hint="if that was interrupted, PUBLISH BRANCH again ends it",
+            )
+        return Target(branch[0], table, snapshot)
     found = require(session, name, span)
     if found.kind != "table":
         raise _expected_table(session, name, span, what)

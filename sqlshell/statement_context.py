@@ -126,6 +126,9 @@ class StatementContext:
             qualified = relations.qualify(name, self.current_schema, span)
             found = session.catalog.get(RELATION, qualified)
         if found is None:
+            branch = relations.branch_location(session, name)
+            if branch is not None:
+                return self._delta(branch[1], branch[0], span, version)
             raise relations.not_found(session, name, span)
         payload = found.payload
         if found.kind == "view":

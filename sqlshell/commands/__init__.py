@@ -57,6 +57,9 @@ _HANDLERS = {
     "Merge": "dml.merge",
     "RestoreTable": "restore.restore_table",
     "Vacuum": "vacuum.vacuum",
+    "CreateBranch": "branches.create_branch",
+    "EndBranch": "branches.end_branch",
+    "ShowBranches": "branches.show_branches",
     "CreateTag": "tags.create_tag",
     "DropTag": "tags.drop_tag",
     "ShowTags": "tags.show_tags",
@@ -70,7 +73,7 @@ _HANDLERS = {
 _READS = frozenset({
     "SetVariable", "Reset", "UseSchema", "Show", "Describe", "Explain", "CacheTable", "UncacheTable", "ClearCache",
     "SetTimeTravel", "ShowModels", "DescribeModel", "DeclareVariables", "SetVariables", "DropVariable",
-    "ExecuteImmediate", "Summarize", "ShowTags",
+    "ExecuteImmediate", "Summarize", "ShowTags", "ShowBranches",
 })  # fmt: skip
 """Statements that a session under SET TIME TRAVEL may run."""
 

@@ -87,3 +87,35 @@ class ShowTags(Statement):
     table: Name | None = None
     lake: bool = False
     table_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class CreateBranch(Statement):
+    """CREATE BRANCH branch FOR [TABLE] name [VERSION | TIMESTAMP AS OF e] [COMMENT 'c']."""
+
+    branch: str
+    table: Name
+    as_of: AsOf | None = None
+    comment: str | None = None
+    branch_span: Span | None = None
+    table_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class EndBranch(Statement):
+    """DROP BRANCH [IF EXISTS] or PUBLISH BRANCH branch FOR [TABLE] name."""
+
+    branch: str
+    table: Name
+    publish: bool
+    if_exists: bool = False
+    branch_span: Span | None = None
+    table_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class ShowBranches(Statement):
+    """SHOW BRANCHES FOR [TABLE] name."""
+
+    table: Name
+    table_span: Span | None = None

@@ -2,6 +2,7 @@
 
     <table>/_tags/<name>/NNNNNN.json        {"version": v, ...}
     <warehouse>/_tags/<name>/NNNNNN.json    {"at": ms, "tables": {location: version}, ...}
+    <table>/_branches/<name>/NNNNNN.json    {"version": v, "folder": name of a folder beside these, ...}
 
 Each version of a tag is a file written put-if-absent; the last one counts, and `"dropped": true` ends it. Names are
 kept in lower case. What a tag names, VACUUM and the cleanup of the log leave alone (`holders`).
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlshell.storage.delta.table import DeltaTable
 
 TAGS = "_tags"
+BRANCHES = "_branches"
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,13 @@ class Tag:
 
 
 class TagFolder:
-    """The tags of one table, or of the lake. `what` names it in messages."""
+    """The tags of one table or of the lake, or a table's branches. `what` names their owner in messages."""
 
-    def __init__(self, home: str, what: str) -> None:
-        self.home = os.path.join(home, TAGS)
+    def __init__(self, home: str, what: str, folder: str = TAGS) -> None:
+        self.home = os.path.join(home, folder)
         self.what = what
+        self.noun = "branch" if folder == BRANCHES else "tag"
+        self._plural = "branches" if folder == BRANCHES else "tags"
 
     def all(self) -> list[Tag]:
         """The tags there are, by name."""
@@ -66,11 +70,11 @@ class TagFolder:
         if found is None:
             known = [t.name for t in self.all()]
             listed = (
-                "its tags are " + ", ".join(known[:10]) if known else "it has no tags; CREATE TAG makes one"
+                f"its {self._plural} are {', '.join(known[:10])}" if known else f"it has no {self._plural}"
             )
             raise AnalysisError(
-                f"{self.what} has no tag '{name}'",
-                condition="DELTA_TAG_NOT_FOUND",
+                f"{self.what} has no {self.noun} '{name}'",
+                condition=f"DELTA_{self.noun.upper()}_NOT_FOUND",
                 span=span,
                 hint=did_you_mean(name.lower(), known) or listed,
             )
@@ -81,17 +85,17 @@ class TagFolder:
         lowered = name.lower()
         if not lowered or lowered.isdecimal() or len(quote(lowered, safe="")) > 200:
             raise AnalysisError(
-                f"'{name}' cannot name a tag: numbers are versions, and names have 1 to 200 characters",
+                f"'{name}' cannot name a {self.noun}: numbers are versions, and names have 1 to 200 characters",
                 condition="INVALID_IDENTIFIER",
                 span=span,
             )
         number, before = self._head(lowered)
         if number and not before.get("dropped") and not replace:
             raise AnalysisError(
-                f"{self.what} has a tag '{lowered}' already",
-                condition="DELTA_TAG_ALREADY_EXISTS",
+                f"{self.what} has a {self.noun} '{lowered}' already",
+                condition=f"DELTA_{self.noun.upper()}_ALREADY_EXISTS",
                 span=span,
-                hint="CREATE OR REPLACE TAG moves it",
+                hint=f"CREATE OR REPLACE {self.noun.upper()} takes its place",
             )
         payload = {**payload, "created": time.time_ns() // 1_000_000}
         self._write(lowered, number + 1, payload)
@@ -122,14 +126,19 @@ class TagFolder:
         text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
         if not files.put_if_absent(path, text.encode()):
             raise CatalogConflict(
-                f"the tag '{name}' was changed by another session meanwhile",
-                hint="look at SHOW TAGS and run the statement again",
+                f"the {self.noun} '{name}' was changed by another session meanwhile",
+                hint=f"look at SHOW {self._plural.upper()} and run the statement again",
             )
 
 
 def table_tags(location: str) -> TagFolder:
     """The tags of the table at a location."""
     return TagFolder(location, f"'{location}'")
+
+
+def table_branches(location: str) -> TagFolder:
+    """The branches of the table at a location."""
+    return TagFolder(location, f"'{location}'", BRANCHES)
 
 
 def lake_tags(catalog: Catalog) -> TagFolder:
@@ -163,6 +172,8 @@ def holders(catalog: Catalog, location: str) -> Iterator[Holder]:
     """All tags and model versions that name a version of the table at a location."""
     for tag in table_tags(location).all():
         yield Holder(f"tag {tag.name}", int(tag.payload["version"]))
+    for branch in table_branches(location).all():
+        yield Holder(f"branch {branch.name}", int(branch.payload["version"]))
     for tag in lake_tags(catalog).all():
         for pinned, version in tag.payload["tables"].items():
             if catalog.absolute(pinned) == location:

@@ -1,4 +1,4 @@
-"""CREATE TAG, DROP TAG, SHOW TAGS."""
+"""CREATE, DROP and SHOW of tags and branches; PUBLISH BRANCH."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from sqlshell.parser.heads.common import parse_target
 from sqlshell.parser.heads.maintenance import as_of_clause
 from sqlshell.parser.heads.row_expressions import expression
-from sqlshell.parser.statement_maintenance import AsOf, CreateTag, DropTag, ShowTags
+from sqlshell.parser.statement_maintenance import (
+    AsOf,
+    CreateBranch,
+    CreateTag,
+    DropTag,
+    EndBranch,
+    ShowBranches,
+    ShowTags,
+)
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -53,11 +61,61 @@ def show(c: Cursor) -> Statement:
     return ShowTags(c.text, table, lake, span)
 
 
+def create_branch(c: Cursor) -> Statement:
+    """After CREATE."""
+    if c.peek() == "OR":
+        raise c.unsupported("CREATE OR REPLACE BRANCH (DROP BRANCH first)")
+    c.expect("BRANCH")
+    branch, branch_span = _tag(c)
+    c.expect("FOR")
+    table, span = _table(c)
+    as_of = _as_of(c)
+    comment = c.expect_string() if c.take("COMMENT") else None
+    c.end()
+    return CreateBranch(c.text, branch, table, as_of, comment, branch_span, span)
+
+
+def drop_branch(c: Cursor) -> Statement:
+    """After DROP."""
+    return _end_branch(c, publish=False)
+
+
+def publish(c: Cursor) -> Statement:
+    """After PUBLISH."""
+    return _end_branch(c, publish=True)
+
+
+def _end_branch(c: Cursor, *, publish: bool) -> Statement:
+    c.expect("BRANCH")
+    exists = not publish and c.take("IF", "EXISTS")
+    branch, branch_span = _tag(c)
+    c.expect("FOR")
+    table, span = _table(c)
+    c.end()
+    return EndBranch(c.text, branch, table, publish, exists, branch_span, span)
+
+
+def show_branches(c: Cursor) -> Statement:
+    """After SHOW."""
+    c.expect("BRANCHES")
+    if not c.take_any("FOR", "IN", "FROM"):
+        raise c.error(hint="expected FOR table")
+    table, span = _table(c)
+    c.end()
+    return ShowBranches(c.text, table, span)
+
+
+def _table(c: Cursor) -> tuple[Name, Span]:
+    if c.peek() == "TABLE" and c.followed():
+        c.at += 1
+    return parse_target(c)
+
+
 def _tag(c: Cursor) -> tuple[str, Span]:
     start = c.at
     name = c.string() or c.word()
     if name is None:
-        raise c.error(hint="expected the name of a tag")
+        raise c.error(hint="expected the name of a tag or branch")
     return name, c.span_from(start)
 
 
@@ -66,9 +124,7 @@ def _of(c: Cursor) -> tuple[Name | None, Span]:
     if c.peek() == "LAKE" and c.peek(1) != ".":
         c.at += 1
         return None, c.span_from(c.at - 1)
-    if c.peek() == "TABLE" and c.followed():
-        c.at += 1
-    return parse_target(c)
+    return _table(c)
 
 
 def _as_of(c: Cursor) -> AsOf | None:
