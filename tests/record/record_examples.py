@@ -21,10 +21,8 @@ EXAMPLES = ANSWERS / "examples.json"
 
 def statements(text: str) -> list[str]:
     """The statements of an `Examples:` text: lines that start with `>`, up to the semicolon that ends a line."""
-    out = []
-    for found in re.finditer(r"^\s*>\s*(.*?);[ \t]*$", text, re.MULTILINE | re.DOTALL):
-        out.append(re.sub(r"\n\s*>?\s*", " ", found[1]).strip())
-    return list(dict.fromkeys(out))
+    found = re.finditer(r"^\s*>\s*(.*?);[ \t]*$", text, re.MULTILINE | re.DOTALL)
+    return list(dict.fromkeys(re.sub(r"\n\s*>?\s*", " ", f[1]).strip() for f in found))
 
 
 def as_text(sql: str, width: int) -> str:
