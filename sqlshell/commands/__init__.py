@@ -55,6 +55,7 @@ _HANDLERS = {
     "Delete": "dml.delete",
     "Update": "dml.update",
     "Merge": "dml.merge",
+    "CloneTable": "clone.clone_table",
     "RestoreTable": "restore.restore_table",
     "Vacuum": "vacuum.vacuum",
     "CreateBranch": "branches.create_branch",

@@ -65,7 +65,7 @@ def create_table(session: Session, s: st.CreateTable) -> Result:
         relations.require_schema(session, name[0], s.name_span)
         existing = session.catalog.get(RELATION, name)
         there = existing is not None
-    if not _may_create(s, existing, there=there):
+    if not may_create(s, existing, there=there):
         return command("OK")
     if (s.using or "delta").lower() != "delta":
         return _create_external(session, s, name, existing)
@@ -88,7 +88,7 @@ def create_table(session: Session, s: st.CreateTable) -> Result:
     return command("OK")
 
 
-def _may_create(s: st.CreateTable, existing: CatalogObject | None, *, there: bool) -> bool:
+def may_create(s: st.CreateTable, existing: CatalogObject | None, *, there: bool) -> bool:
     """Whether there is something to do. Raises when the name is taken, or has to be."""
     written = ".".join(s.name)
     if not there:
@@ -133,7 +133,7 @@ def prepare(
     """
     path = relations.path_table(s.name)
     head = session.catalog.head(RELATION, name) if path is None else None
-    table, read, managed = _place(session, s, name, existing, context or StatementContext(session))
+    table, read, managed = place(session, s, name, existing, context or StatementContext(session))
     if read is not None and not s.replace and path is None:
         if s.query is not None:
             raise AnalysisError(
@@ -170,7 +170,7 @@ def prepare(
     )  # fmt: skip
 
 
-def _place(
+def place(
     session: Session,
     s: st.CreateTable,
     name: QualifiedName,

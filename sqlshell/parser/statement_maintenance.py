@@ -9,6 +9,7 @@ from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
+    from sqlshell.parser.statement_table import CreateTable
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,17 @@ class RestoreTable(Statement):
     name: Name
     as_of: AsOf
     name_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class CloneTable(Statement):
+    """CREATE TABLE target [SHALLOW | DEEP] CLONE source [AS OF]: `target` says where and whether to replace."""
+
+    target: CreateTable
+    source: Name
+    as_of: AsOf | None = None
+    shallow: bool = False
+    source_span: Span | None = None
 
 
 @dataclass(frozen=True)

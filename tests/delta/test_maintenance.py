@@ -153,3 +153,23 @@ def test_restore_never_gives_an_identity_twice(session: Session) -> None:
     run(session, "RESTORE TABLE t TO VERSION AS OF 1")
     run(session, "INSERT INTO t (a) VALUES (4)")
     assert rows(session, "SELECT a FROM t WHERE i > 3") == [(4,)]
+
+
+def _walk(place: str) -> list[str]:
+    return [f for _, _, names in os.walk(place) for f in names if f.endswith(".parquet") and "-c0" in f]
+
+
+@pytest.mark.parametrize("kind", ["SHALLOW", "DEEP"])
+def test_clone(session: Session, place: str, kind: str) -> None:
+    run(session, "DELETE FROM t WHERE a = 20")
+    run(session, f"CREATE TABLE c {kind} CLONE t VERSION AS OF 4")
+    assert rows(session, "SELECT * FROM c ORDER BY a") == rows(session, "SELECT * FROM t@v4 ORDER BY a")
+    run(session, f"CREATE OR REPLACE TABLE c {kind} CLONE t TBLPROPERTIES ('k' = 'v')")
+    run(session, "UPDATE c SET a = -a WHERE a > 10")
+    run(session, "DELETE FROM c WHERE a = 1")
+    assert rows(session, "SELECT count(*), sum(a) FROM c") == [(9, -90)]
+    assert rows(session, "SELECT count(*), sum(a) FROM t") == [(10, 115)]
+    own, theirs = ({os.path.basename(f) for f in _walk(p)} for p in (place[:-1] + "c", place))
+    assert len(own & theirs) == (0 if kind == "SHALLOW" else 12)
+    assert condition(session, f"CREATE TABLE c {kind} CLONE t") == "TABLE_OR_VIEW_ALREADY_EXISTS"
+    assert condition(session, f"CREATE TABLE e {kind} CLONE nope") == "TABLE_OR_VIEW_NOT_FOUND"

@@ -1,4 +1,4 @@
-"""RESTORE TABLE, VACUUM, OPTIMIZE, REORG TABLE, and DIFF as a statement."""
+"""RESTORE TABLE, CLONE, VACUUM, OPTIMIZE, REORG TABLE, and DIFF as a statement."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from sqlshell.parser.heads.common import parse_target
 from sqlshell.parser.heads.row_expressions import expression
 from sqlshell.parser.history_clauses import is_diff
 from sqlshell.parser.parse import parse_query
-from sqlshell.parser.statement_maintenance import AsOf, Optimize, RestoreTable, Vacuum
+from sqlshell.parser.statement_maintenance import AsOf, CloneTable, Optimize, RestoreTable, Vacuum
 from sqlshell.parser.tokens import T, like
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.parser.cursor import Cursor
     from sqlshell.parser.statement import Name, Statement
+    from sqlshell.parser.statement_table import CreateTable
 
 
 def restore(c: Cursor) -> Statement:
@@ -45,6 +47,19 @@ def diff(c: Cursor) -> Statement:
     first = c.tokens[0]
     head = [like(first, T.SELECT, "SELECT"), like(first, T.STAR, "*"), like(first, T.FROM, "FROM")]
     return parse_query([*head, *c.tokens], c.text)
+
+
+def clone(c: Cursor, target: CreateTable) -> Statement:
+    """`[SHALLOW | DEEP] CLONE source [VERSION | TIMESTAMP AS OF e] [TBLPROPERTIES (...)] [LOCATION '...']`."""
+    shallow = c.take_any("SHALLOW", "DEEP") == "SHALLOW"
+    c.expect("CLONE")
+    source, span = parse_target(c)
+    as_of = as_of_clause(c, "TBLPROPERTIES", "LOCATION")
+    properties = c.options() if c.take("TBLPROPERTIES") else {}
+    location = c.expect_string() if c.take("LOCATION") else None
+    c.end()
+    target = replace(target, location=location, properties=properties)
+    return CloneTable(c.text, target, source, as_of, shallow, span)
 
 
 def vacuum(c: Cursor) -> Statement:

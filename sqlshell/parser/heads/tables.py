@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.errors import ParseError
 from sqlshell.parser.heads.columns import column_list
 from sqlshell.parser.heads.common import parse_subquery, parse_target
+from sqlshell.parser.heads.maintenance import clone
 from sqlshell.parser.statement_table import (
     CommentOn,
     CreateTable,
@@ -47,7 +48,10 @@ def _create(c: Cursor, *, replace: bool, must_exist: bool, external: bool) -> St
             raise c.unsupported("CREATE OR REPLACE TABLE ... LIKE")
         return _like(c, name, span, absent)
     if c.peek() in ("SHALLOW", "DEEP", "CLONE"):
-        raise c.unsupported("the statement CREATE TABLE ... CLONE")
+        target = CreateTable(
+            c.text, name, replace=replace, must_exist=must_exist, if_not_exists=absent, name_span=span
+        )
+        return clone(c, target)
     columns, checks = column_list(c) if c.peek() == "(" else (None, ())
     found = _clauses(c)
     extra = found.pop("partition_columns", ())
