@@ -85,6 +85,20 @@ class Trainer:
         )  # fmt: skip
         return result.values[0], result.partitions
 
+    def search(
+        self, plan: Plan, specs: list[TrainingSpec], names: tuple[str, ...]
+    ) -> tuple[list[TrainResult | str], int]:
+        """Run trials side by side, one rank for each core or for each that max_parallel_trials allows."""
+        options = specs[0].options
+        optimized = self.session.optimize(plan).plan
+        ranks = min(options["max_parallel_trials"] or self.cores, len(specs))
+        result = self.session.engine.run_gang(
+            optimized, "sqlshell.ml.search:run_trials", ranks, args=(specs,), names=names,
+            partitions=options["num_partitions"], max_failures=options["max_failures"],
+            barrier_timeout=options["barrier_timeout"],
+        )  # fmt: skip
+        return result.values[0], result.partitions
+
     def moments(self, plan: Plan, columns: int) -> list[tuple[float, float]]:
         """(mean, sample deviation) of each column f0, f1 ... of a plan, the same bits in every run."""
         optimized = self.session.optimize(plan).plan

@@ -131,6 +131,10 @@ def _history(session: Session, entry: Any) -> Result:
     return Result(fields, rows)
 
 
+SEARCH = ("num_trials", "max_parallel_trials", "hparam_tuning_algorithm", "hparam_tuning_objectives")
+"""Options of a search; a version's statement names what was found instead."""
+
+
 def create_text(name: str, data: dict[str, Any]) -> str:
     """The statement that trains this version again, tables at the versions it saw."""
     from sqlshell.ml import estimators
@@ -141,7 +145,11 @@ def create_text(name: str, data: dict[str, Any]) -> str:
     shown = [f"model_type = '{data['model_type']}'"]
     for key, value in data["options"].items():
         default = defaults.get(key)
-        if key == "model_type" or value == (list(default) if isinstance(default, tuple) else default):
+        if (
+            key in SEARCH
+            or key == "model_type"
+            or value == (list(default) if isinstance(default, tuple) else default)
+        ):
             continue
         shown.append(f"{key} = {_option_text(value)}")
     parts = [f"CREATE OR REPLACE MODEL {name}"]

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError
 from sqlshell.ml.constant_rows import constant_rows
-from sqlshell.types import DOUBLE, STRING
+from sqlshell.types import BIGINT, BOOLEAN, DOUBLE, STRING
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.ml.model import Model
     from sqlshell.plan.context import BoundQuery
+    from sqlshell.types import SqlType
 
 
 def feature_importance(
@@ -36,3 +37,34 @@ def feature_importance(
         rows.append((x.name, weight, gain / weight if weight else 0.0, cover / weight if weight else 0.0))
     names = ("importance_weight", "importance_gain", "importance_cover")
     return constant_rows([("feature", STRING), *((n, DOUBLE) for n in names)], rows), None
+
+
+def trial_info(
+    f: Any, model: Model, data: BoundQuery | None, options: dict[str, Any], span: Span | None
+) -> tuple[BoundQuery, None]:
+    """ML.TRIAL_INFO: the trials of a search, their values, what they reached."""
+    trials = model.data.get("trials")
+    if not trials:
+        raise AnalysisError(
+            f"`{model.name}` was trained without a search",
+            condition="INVALID_MODEL_FUNCTION_ARGUMENT",
+            span=span,
+            hint="HPARAM_CANDIDATES([...]) or HPARAM_RANGE(low, high) as an option's value makes one",
+        )
+    names = list(trials[0]["searched"])
+    kinds = {n: STRING if any(isinstance(t["searched"][n], str) for t in trials) else DOUBLE for n in names}
+    columns: list[tuple[str, SqlType]] = [("trial_id", BIGINT)]
+    columns += [(n, kinds[n]) for n in names]
+    columns += [
+        ("objective", STRING), ("value", DOUBLE), ("training_loss", DOUBLE), ("status", STRING),
+        ("error_message", STRING), ("is_optimal", BOOLEAN),
+    ]  # fmt: skip
+    rows = [
+        (
+            i, *(str(t["searched"][n]) if kinds[n] == STRING else float(t["searched"][n]) for n in names),
+            t["objective"], t["value"], t["training_loss"], "FAILED" if t["error"] else "SUCCEEDED",
+            t["error"] or None, t["best"],
+        )
+        for i, t in enumerate(trials, 1)
+    ]  # fmt: skip
+    return constant_rows(columns, rows), None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
+from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.ml import estimators
-from sqlshell.parser.statement_model import ModelOption, Search
 from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from sqlshell.errors import Span
     from sqlshell.ml.estimators import Estimator
+    from sqlshell.parser.statement_model import ModelOption
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ COMMON = (
     Option("description", "text", "", "A remark for SHOW MODELS.", ("comment",)),
     Option("time_zone", "text", None, "The time zone of the training query (default: the session's)."),
     Option("session_time", "text", None, "What now() is in the training query, UTC (default: now)."),
+    Option("num_trials", "int", None, "Trials of a search (default: 10 random ones, or the whole grid).", (), 1, 200),
+    Option("max_parallel_trials", "int", None, "Trials side by side (default: one for each core).", (), 1),
+    Option("hparam_tuning_algorithm", "auto|grid_search|random_search", "auto",
+           "How HPARAM_RANGE and HPARAM_CANDIDATES are searched; auto is a grid of candidates, random with ranges."),
+    Option("hparam_tuning_objectives", "names", (), "The metric of ML.EVALUATE that trials are compared by (default: "
+           "r2_score, log_loss or mean_squared_distance)."),
     Option("warm_start", "bool", False, "Start from the current version's parameters."),
 )
 L1 = Option("l1_reg", "float", 0.0, "Weight of the L1 penalty.", (), 0.0)
@@ -130,12 +136,6 @@ def _unknown(estimator: Estimator, item: ModelOption, known: Iterable[str]) -> A
 
 def _checked(option: Option, item: ModelOption) -> Any:
     value = item.value
-    if isinstance(value, Search):
-        raise NotSupportedError(
-            f"a search over {option.name} is not supported",
-            span=item.span,
-            hint="train one model for each value and compare ML.EVALUATE",
-        )
     ok, result = _convert(option, value)
     if ok and isinstance(result, (int, float)) and not isinstance(result, bool):
         ok = (option.least is None or result >= option.least) and (

@@ -403,6 +403,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Answer], tuple[str, ...], bool | None]
     "ml_principal_components": (_components, (), False),
     "ml_training_info": (_training_info, (), False),
     "ml_feature_info": (_feature_info, (), False),
+    "ml_trial_info": (insights.trial_info, (), False),
     "ml_feature_importance": (insights.feature_importance, (), False),
 }
 """Function to (handler, options, whether it needs rows: None for either)."""

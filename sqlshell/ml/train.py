@@ -9,9 +9,10 @@ from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import Expr, Literal
 from sqlshell.ml import transform
 from sqlshell.ml.model import Feature, Model
-from sqlshell.ml.options import model_type, settle
+from sqlshell.ml.options import model_type
 from sqlshell.ml.packages import need_package
 from sqlshell.ml.record import as_json, data_of
+from sqlshell.ml.search import choose, trials_of
 from sqlshell.ml.split import auto_fraction
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_to
@@ -81,6 +82,12 @@ class Surroundings(Protocol):
         """Run a training gang over a plan's rows: the result and the number of partitions."""
         ...
 
+    def search(
+        self, plan: Plan, specs: list[TrainingSpec], names: tuple[str, ...]
+    ) -> tuple[list[TrainResult | str], int]:
+        """Run trials side by side: each one's result or what went wrong, and the number of partitions."""
+        ...
+
     def evaluate(self, query: BoundQuery, model: Model) -> dict[str, Any]:
         """ML.EVALUATE of rows that hold features and the label."""
         ...
@@ -117,33 +124,46 @@ def create(
     """Train and store a version. `source` is the query's text, `given` the options."""
     started = time.time()
     estimator = model_type(given, statement.name_span)
-    options = settle(estimator, given)
-    options["time_zone"] = around.zone
+    trials = trials_of(estimator, given)
+    for trial in trials:
+        trial.options["time_zone"] = around.zone
     need_package(estimator)
+    options = trials[0].options
     prepared = prepare(around, estimator, options, statement, query)
     if estimator.fit is None:
         data = data_of(around, statement, source, options, prepared, estimator)
         data |= {"features": [as_json(f) for f, _ in prepared.features], "classes": [], "seconds": 0.0}
         return around.models.add(statement.name, data, {}, options["description"])
-    result, partitions = _train(around, estimator, options, prepared, statement)
-    for warning in result.warnings:
+    for trial in trials[1:]:  # what `prepare` filled in
+        trial.options.update({k: options[k] for k in ("data_split_method", "input_label_cols")})
+    results, partitions = _train(around, estimator, [t.options for t in trials], prepared, statement)
+    name = ".".join(statement.name)
+    models: list[Model | None] = []
+    for trial, result in zip(trials, results, strict=True):
+        trial.options["num_partitions"] = partitions
+        if isinstance(result, str):
+            models.append(None)
+            continue
+        data = data_of(around, statement, source, trial.options, prepared, estimator)
+        parameters = {n: Parameter(shape, values) for n, (shape, values) in result.parameters.items()}
+        data |= {
+            "features": [as_json(f) for f in result.features],
+            "classes": list(result.classes),
+            "log": result.log,
+            "fit_statistics": result.statistics,
+            "training_rows": result.count,
+            "parameter_sha256": parameter_hash(parameters, result.files),
+            "warnings": result.warnings,
+        }
+        model = Model(name, 0, data, parameters, result.files)
+        data["metrics"] = _hold_out(around, prepared, model, result)
+        models.append(model)
+    best = choose(estimator, trials, results, models)
+    for warning in best.data["warnings"]:
         around.warn(warning)
-    options["num_partitions"] = partitions
-    data = data_of(around, statement, source, options, prepared, estimator)
-    parameters = {n: Parameter(shape, values) for n, (shape, values) in result.parameters.items()}
-    data |= {
-        "features": [as_json(f) for f in result.features],
-        "classes": list(result.classes),
-        "log": result.log,
-        "fit_statistics": result.statistics,
-        "training_rows": result.count,
-        "parameter_sha256": parameter_hash(parameters, result.files),
-        "warnings": result.warnings,
-    }
-    model = Model(".".join(statement.name), 0, data, parameters, result.files)
-    data["metrics"] = _hold_out(around, prepared, model, result)
-    data["seconds"] = round(time.time() - started, 6)
-    return around.models.add(statement.name, data, parameters, options["description"], result.files)
+    best.data["seconds"] = round(time.time() - started, 6)
+    description = best.options["description"]
+    return around.models.add(statement.name, best.data, best.parameters, description, best.files)
 
 
 def prepare(
@@ -339,10 +359,11 @@ def _read(f: Feature, e: Expr) -> Expr:
 def _train(
     around: Surroundings,
     estimator: Estimator,
-    options: dict[str, Any],
+    trials: list[dict[str, Any]],
     prepared: Prepared,
     statement: CreateModel,
-) -> tuple[TrainResult, int]:
+) -> tuple[list[TrainResult | str], int]:
+    """The result of each set of options, or why a trial failed, and the number of partitions."""
     from sqlshell.ml.body import TrainingSpec
 
     items: list[Named] = [named(f"f{i}", _read(f, e)) for i, (f, e) in enumerate(prepared.features)]
@@ -354,17 +375,23 @@ def _train(
     if splits:
         items.append(named("fraction", prepared.fraction))
     plan = Project(_with_raw(prepared, items), tuple(items))
-    method = options["category_encoding_method"]
-    plain = not options.get("l1_reg") and not options.get("l2_reg")
-    start, start_features = _warm_start(around, options, statement)
-    spec = TrainingSpec(
-        estimator.name, options, tuple(f for f, _ in prepared.features),
-        options["input_label_cols"][0] if prepared.label is not None else None,
-        prepared.weight is not None, prepared.eval_fraction if splits else 0.0,
-        method == "dummy_encoding" or (method == "auto" and estimator.encoding == "dummy" and plain),
-        start, start_features,
-    )  # fmt: skip
-    return around.train(plan, spec, tuple(i.column.name for i in items))
+    start, start_features = _warm_start(around, trials[0], statement)
+    specs = []
+    for options in trials:
+        method = options["category_encoding_method"]
+        plain = not options.get("l1_reg") and not options.get("l2_reg")
+        specs.append(TrainingSpec(
+            estimator.name, options, tuple(f for f, _ in prepared.features),
+            options["input_label_cols"][0] if prepared.label is not None else None,
+            prepared.weight is not None, prepared.eval_fraction if splits else 0.0,
+            method == "dummy_encoding" or (method == "auto" and estimator.encoding == "dummy" and plain),
+            start, start_features,
+        ))  # fmt: skip
+    names = tuple(i.column.name for i in items)
+    if len(specs) > 1:
+        return around.search(plan, specs, names)
+    result, partitions = around.train(plan, specs[0], names)
+    return [result], partitions
 
 
 def _with_raw(prepared: Prepared, items: Sequence[Named]) -> Plan:

@@ -154,10 +154,3 @@ def test_not_converged_is_a_warning(models: Session) -> None:
         "AS SELECT x, z, yes FROM t"
     )
     assert "did not converge" in result.warnings[0]
-
-
-def test_search_values_are_refused_by_name(models: Session) -> None:
-    with pytest.raises(Error) as e:
-        models.execute("CREATE MODEL m OPTIONS(model_type = 'linear_reg', label = 'y', "
-                       "l2_reg = HPARAM_RANGE(0, 1)) AS SELECT x, y FROM t")  # fmt: skip
-    assert e.value.condition == "UNSUPPORTED_FEATURE"

@@ -261,7 +261,8 @@ class _Growth:
                 if patient:
                     entry["eval_loss"] = loss
                 self.log.append(entry)
-                self.gang.progress(iteration=self.done, loss=self.loss)
+                if self.gang.rank == 0:
+                    self.gang.progress(iteration=self.done, loss=self.loss)
             if last:
                 break
             if s.checkpoint_interval and self.done % s.checkpoint_interval == 0:
