@@ -201,7 +201,13 @@ def _delete(session: Session, s: Delete) -> Result:
     plan, predicate = bind_delete(w.binder, s, source, old=feed)
     parameters = {"predicate": json.dumps([s.condition_text] if s.condition is not None else [])}
     if (predicate is None or predicate == Literal(True, predicate.type)) and source.rows is not None:
-        return _delete_all(w, source, parameters)
+        return _delete_files(w, source, list(range(len(source.files))), parameters, WHOLE_TABLE)
+    if predicate is not None and source.partition_columns:
+        from sqlshell.commands.partition_delete import files_of
+
+        whole = files_of(session, plan, source, predicate)
+        if whole is not None:
+            return _delete_files(w, source, whole, parameters, reads_of_target(w, plan, predicate))
     file, row, *old = plan.output
     with Affected(session, plan) as affected:
         if affected.rows == 0:
@@ -223,14 +229,17 @@ def _delete(session: Session, s: Delete) -> Result:
     return affected_rows(num_affected_rows=outcome.deleted)
 
 
-def _delete_all(w: Writing, source: Source, parameters: dict[str, Any]) -> Result:
-    """Every row: the files leave the table, nobody reads them."""
+def _delete_files(
+    w: Writing, source: Source, files: list[int], parameters: dict[str, Any], reads: ReadSet
+) -> Result:
+    """Every row of some files: they leave the table, nobody reads them."""
     now = time.time_ns() // 1_000_000
-    actions = [a.removed(now) for a in w.snapshot.files()]
-    rows = source.rows or 0
+    adds = w.snapshot.files()
+    actions = [adds[i].removed(now) for i in files]
+    rows = sum(source.files[i].rows or 0 for i in files)
     if actions:
         metrics = {"numRemovedFiles": len(actions), "numDeletedRows": rows}
-        commit_or_undo(w, actions, "DELETE", parameters, WHOLE_TABLE, metrics, lambda: None)
+        commit_or_undo(w, actions, "DELETE", parameters, reads, metrics, lambda: None)
     return affected_rows(num_affected_rows=rows)
 
 
@@ -359,7 +368,9 @@ def _merge(session: Session, s: Merge) -> Result:
             change_feed.record(session, w.snapshot, affected, changes, outcome)
     if outcome.actions:
         metrics = _merge_metrics(outcome, counts)
-        reads = WHOLE_TABLE
+        # Rows that match no source row matter only to clauses for them.
+        by_source = any(c.kind == "by_source" for c in s.clauses)
+        reads = WHOLE_TABLE if by_source else reads_of_target(w, merged.rows.plan, merged.condition)
         commit_or_undo(w, outcome.actions, "MERGE", _merge_parameters(s), reads, metrics, outcome.discard)
     return affected_rows(
         num_affected_rows=sum(counts.values()),

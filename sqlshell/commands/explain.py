@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def explain(session: Session, s: st.Explain) -> Result:
-    """EXPLAIN [mode] query."""
+    """EXPLAIN [mode] of a query or of a statement that writes."""
     if not isinstance(s.statement, st.Query):
-        raise NotSupportedError("EXPLAIN takes a query")
+        return Result(strings("plan"), [(_explain_write(session, s.statement, s.mode),)])
     return Result(strings("plan"), [(explain_text(session, s.statement, s.mode),)])
 
 
@@ -45,6 +45,35 @@ def explain_text(session: Session, query: st.Query, mode: str) -> str:
             return format_plan(optimized.plan)
         case _:
             raise NotSupportedError(f"EXPLAIN {mode.upper()} is not supported")
+    return "\n\n".join(f"== {title} ==\n{text}" for title, text in sections)
+
+
+def _explain_write(session: Session, statement: st.Statement, mode: str) -> str:
+    """The same of a statement that writes; it is not run, so there is no ANALYZE of it."""
+    from sqlshell.commands.explain_write import planned
+
+    what = planned(session, statement)
+    optimized = session.optimize(what.plan)
+    checked = what.checked(optimized.plan)
+    match mode:
+        case "":
+            return what.text(checked)
+        case "stages":
+            return session.stages(checked).render()
+        case "extended" | "formatted":
+            sections = [
+                ("Bound plan", what.text(what.checked(what.plan))),
+                ("Optimized plan", what.text(checked)),
+                ("Stages", session.stages(checked).render()),
+            ]
+        case "optimizer":
+            steps = [(step.rule, step.plan) for step in optimized.trace]
+            sections = [(rule, what.text(plan)) for rule, plan in [("Initial", what.plan), *steps]]
+        case _:
+            raise NotSupportedError(
+                f"EXPLAIN {mode.upper()} of a statement that writes is not supported",
+                hint="EXPLAIN ANALYZE would have to run it" if mode == "analyze" else None,
+            )
     return "\n\n".join(f"== {title} ==\n{text}" for title, text in sections)
 
 

@@ -182,6 +182,8 @@ class MergeRows:
     row: Column
     old: tuple[Column, ...] = ()
     """The target's row as it was, when asked for."""
+    condition: Expr | None = None
+    """ON, over the columns of the two scans."""
 
 
 def bind_merge(
@@ -215,7 +217,7 @@ def bind_merge(
     source_scope = replace(source_scope, entries=_after(source_scope.entries, after))
     both = replace(both, entries=target.entries + source_scope.entries)
     merger = _Merger(b, s, schema, target, source_scope, both, after[there.column.id])
-    return merger.rows(joined, properties, old=old)
+    return replace(merger.rows(joined, properties, old=old), condition=condition)
 
 
 def _after(entries: tuple[Entry, ...], columns: dict[int, Column]) -> tuple[Entry, ...]:

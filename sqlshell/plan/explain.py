@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Values,
         Window,
     )
+    from sqlshell.plan.logical_write import Assert
     from sqlshell.types import SqlType
 
 INFIX = {
@@ -146,6 +147,9 @@ class _Text:
         return _items(self.expr(e) for e in es)
 
     # Nodes
+
+    def _assert(self, p: Assert) -> str:
+        return f"Assert [{self.list(c.predicate for c in p.checks)}]"
 
     def _values(self, p: Values) -> str:
         rows = [f"({self.list(r)})" for r in p.rows[:MAX_ROWS]]

@@ -415,6 +415,10 @@ def race(session: Session, monkeypatch: pytest.MonkeyPatch) -> tuple[Session, An
     return session, pending.append
 
 
+MERGE = "MERGE INTO r t USING VALUES (2) s(n) ON t.n = s.n"
+PARTITION_2 = "UPDATE r SET n = n + 1 WHERE p = 2"
+
+
 @pytest.mark.parametrize(
     ("first", "then", "condition"),
     [
@@ -427,6 +431,15 @@ def race(session: Session, monkeypatch: pytest.MonkeyPatch) -> tuple[Session, An
         (
             "MERGE INTO r USING VALUES (10) s(k) ON n = k WHEN MATCHED THEN DELETE",
             "UPDATE r SET n = n + 1",
+            "DELTA_CONCURRENT_DELETE_DELETE",
+        ),
+        (PARTITION_2, "DELETE FROM r WHERE p < 2", None),
+        (PARTITION_2, "DELETE FROM r WHERE p > 1", "DELTA_CONCURRENT_DELETE_DELETE"),
+        (PARTITION_2, f"{MERGE} AND t.p = 1 WHEN MATCHED THEN DELETE", None),
+        (PARTITION_2, f"{MERGE} WHEN MATCHED THEN DELETE", "DELTA_CONCURRENT_DELETE_READ"),
+        (
+            PARTITION_2,
+            f"{MERGE} AND t.p = 1 WHEN NOT MATCHED BY SOURCE THEN DELETE",
             "DELTA_CONCURRENT_DELETE_DELETE",
         ),
         (
@@ -452,6 +465,25 @@ def test_races(race: tuple[Session, Any], first: str, then: str, condition: str 
         here = Path(location(session, "r"))
         assert {str(p.relative_to(here)) for p in here.rglob("*.parquet")} == live
     check_peer(session, "r", "n")
+
+
+def test_deleting_partitions_reads_no_rows(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.execute("CREATE TABLE d (p int, q string, n int) PARTITIONED BY (p, q)")
+    session.execute("INSERT INTO d SELECT id % 4, IF(id % 3 = 0, NULL, 'q' || id % 3), id FROM range(48)")
+    monkeypatch.setattr("sqlshell.commands.dml.Affected", None)
+    assert rows(session, "DELETE FROM d WHERE p IN (1, 3) AND q IS NULL") == [(8,)]
+    assert rows(session, "DELETE FROM d WHERE upper(q) = 'Q1' OR p = 9") == [(16,)]
+    assert rows(session, "DELETE FROM d WHERE p > 7") == [(0,)]
+    assert rows(session, "SELECT p, q, count(*) FROM d GROUP BY 1, 2 ORDER BY 1, 2") == [
+        (0, None, 4),
+        (0, "q2", 4),
+        (1, "q2", 4),
+        (2, None, 4),
+        (2, "q2", 4),
+        (3, "q2", 4),
+    ]
+    assert all(a.deletion_vector is None for a in adds(location(session, "d")))
+    check_peer(session, "d", "n")
 
 
 def test_a_lost_race_is_run_again(race: tuple[Session, Any], monkeypatch: pytest.MonkeyPatch) -> None:
