@@ -8,14 +8,18 @@ are NULL in every mode: Polars cannot tell them from empty ones.
 
 from __future__ import annotations
 
+import io
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from sqlshell.exec.scan_range import read_range
 from sqlshell.types import STRING, String
 
 if TYPE_CHECKING:
-    from sqlshell.exec.scan import FilesToRead
+    from sqlshell.exec.scan import FilesToRead, Piece
+    from sqlshell.storage.source import Source
 
 EXTRA = "__extra"
 
@@ -27,12 +31,12 @@ def read(request: FilesToRead) -> pl.LazyFrame:
     corrupt = source.option("columnnameofcorruptrecord", "_corrupt_record")
     mode = source.option("mode", "FAILFAST")
     texts = [f.name for f in data if f.name != corrupt]
-    files = [f.path for f, _ in request.pieces if f.size > 0]
-    if not files:
+    pieces = [p for p in request.pieces if p[0].size > 0]
+    if not pieces:
         return pl.DataFrame(
             schema={f: request.kernel.dtype(request.field_type(f)) for f in request.fields}
         ).lazy()
-    lf = _scan(request, files, texts)
+    lf = _together(request, pieces, texts)
     checks = [pl.col(EXTRA).is_not_null()]
     values = {}
     for field in data:
@@ -61,13 +65,31 @@ def read(request: FilesToRead) -> pl.LazyFrame:
     return lf.select([values[f].alias(f) for f in request.fields] or [pl.col(texts[0])])
 
 
-def _scan(request: FilesToRead, files: list[str], texts: list[str]) -> pl.LazyFrame:
-    source = request.source
+def _together(request: FilesToRead, pieces: list[Piece], texts: list[str]) -> pl.LazyFrame:
+    """Every column as text: whole files by one scan, ranges of files block by block, in order."""
+    source, header = request.source, request.source.option("header") == "true"
+    frames = []
+    for cut, group in groupby(pieces, lambda p: p[1] is not None):
+        if not cut:
+            frames.append(_scan(source, [f.path for f, _ in group], texts, header))
+            continue
+        for file, split in group:
+            assert split is not None
+
+            def parse(block: bytes, start: int) -> pl.LazyFrame:
+                return _scan(source, io.BytesIO(block), texts, header and start == 0)
+
+            schema = dict.fromkeys([*texts, EXTRA], pl.String)
+            frames.append(read_range(file.path, split, source.option("quote", '"') or None, parse, schema))
+    return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
+def _scan(source: Source, files: list[str] | io.BytesIO, texts: list[str], header: bool) -> pl.LazyFrame:
     null = source.option("nullvalue")
     return pl.scan_csv(
         files,
         glob=False,
-        has_header=source.option("header") == "true",
+        has_header=header,
         separator=source.option("sep") or ",",
         quote_char=source.option("quote", '"') or None,
         comment_prefix=source.option("comment"),

@@ -1,7 +1,8 @@
 """Splits of a scan, even by bytes: a 10 GB file and a thousand small ones both spread over all tasks.
 
 The files are laid end to end and the whole is cut into equal ranges. A Parquet file is cut where the ranges
-are; a file of another format belongs, whole, to the range that holds its middle. Task order is file order.
+are, and so is uncompressed text whose records are lines; any other file belongs, whole, to the range that holds
+its middle. Task order is file order.
 """
 
 from __future__ import annotations
@@ -9,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlshell.exec.task import Split
-from sqlshell.storage.source import MemorySource
+from sqlshell.storage.source import CUTTABLE, MemorySource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlshell.storage.source import Source
 
-CUTTABLE = frozenset({"parquet", "delta"})
 MIN_BYTES = 1 << 16
 """A task for less is all overhead."""
 
@@ -68,7 +68,9 @@ def assign_all(
 
 
 def _cuttable(source: Source | MemorySource) -> bool:
-    return not isinstance(source, MemorySource) and source.format in CUTTABLE
+    if isinstance(source, MemorySource):
+        return False
+    return source.format in {"parquet", "delta"} or source.option(CUTTABLE) == "true"
 
 
 def _range_of(cuts: list[int], position: int) -> int:

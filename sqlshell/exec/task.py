@@ -23,8 +23,8 @@ class Split:
     """A piece of one file of a scan: `file` indexes `Source.files` (or `MemorySource.paths`).
 
     `start` and `end` are byte offsets into the file, `end` None for its end. A Parquet row group belongs to
-    the split that holds the middle byte of the row group; other formats are only ever split into whole
-    files.
+    the split that holds its middle byte, a record of CSV or JSON lines to the one that holds its first; other
+    formats are only ever split into whole files.
     """
 
     file: int

@@ -95,7 +95,7 @@ def failure_of(exc: BaseException, spec: exchange.Reads, plan: Any) -> Failure:
     from sqlshell.exec.errors import translate
     from sqlshell.exec.malformed import locate
 
-    error = locate(plan, exc if isinstance(exc, Error) else translate(exc))
+    error = locate(plan, exc if isinstance(exc, Error) else translate(exc), spec.input.splits)
     if isinstance(error, CorruptInputError) and error.condition != MALFORMED:
         error = name_corrupt_file(error, plan, spec.input)
     lost = exchange.lost_input(spec)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from sqlshell.errors import AnalysisError
 from sqlshell.records import replace
 from sqlshell.storage.inference import fits, infer
+from sqlshell.storage.records import can_be_cut, lines
+from sqlshell.storage.source import CUTTABLE
 from sqlshell.storage.text_open import open_text
 from sqlshell.types import STRING, Field, String, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlshell.storage.source import Source
+    from sqlshell.storage.source import FileRange, Source
 
 SAMPLE_ROWS = 20_480
 """Rows looked at for types (DuckDB's number); a value that does not fit later is a malformed record."""
@@ -59,6 +61,8 @@ def describe(source: Source, schema: Struct | None) -> Source:
         named = [n for f in schema.fields if (n := f.name.lower()) != corrupt]
         header = bool(rows) and [n.lower() for n in rows[0]] == named
     explicit["header"] = "true" if header else "false"
+    if "comment" not in explicit and len(quote) <= 1 and quote.isascii() and can_be_cut(source.files):
+        explicit[CUTTABLE] = "true"
     if schema is None:
         schema = _schema(
             rows, header, _is_true(options.get("inferschema", "true")), explicit.get("nullvalue")
@@ -158,27 +162,39 @@ def unique_names(names: list[str]) -> list[str]:
     return out
 
 
-def find_malformed(source: Source) -> str | None:
+def find_malformed(source: Source, ranges: Sequence[FileRange]) -> str | None:
     """File, line and column of the first record that does not fit the schema, in words; None when all do."""
+    for file, start, end in ranges:
+        if start == 0 and end is None:
+            with open_text(file.path) as f:
+                found = _malformed(source, file.path, f, 0)
+        else:
+            text, before = lines(file.path, start, end, source.option("quote"))
+            found = _malformed(source, file.path, text, before)
+        if found is not None:
+            return found
+    return None
+
+
+def _malformed(source: Source, path: str, text: Iterable[str], before: int) -> str | None:
+    """The same in the lines of one range, `before` of which stand above it."""
     options = dict(source.options)
     corrupt = options.get("columnnameofcorruptrecord", "_corrupt_record")
     data = [f for f in source.schema.fields if f.name not in (*source.partition_columns, corrupt)]
     null, comment = options.get("nullvalue"), options.get("comment")
-    for file in source.files:
-        with open_text(file.path) as f:
-            reader = csv.reader(f, delimiter=options["sep"], quotechar=options.get("quote") or None)
-            line = 0
-            for n, row in enumerate(reader):
-                start, line = line + 1, reader.line_num
-                if not row or (n == 0 and options["header"] == "true"):
-                    continue
-                if comment is not None and row[0].startswith(comment):
-                    continue
-                if len(row) > len(data):
-                    return f"{file.path}, line {start}: {len(row)} values where the schema has {len(data)}"
-                for field, value in zip(data, row, strict=False):
-                    if value not in {"", null} and not fits(value, field.type):
-                        return f"{file.path}, line {start}, column {field.name}: '{value}' is not {_a(str(field.type))}"
+    reader = csv.reader(text, delimiter=options["sep"], quotechar=options.get("quote") or None)
+    line = before
+    for row in reader:
+        start, line = line + 1, before + reader.line_num
+        if not row or (start == 1 and options["header"] == "true"):
+            continue
+        if comment is not None and row[0].startswith(comment):
+            continue
+        if len(row) > len(data):
+            return f"{path}, line {start}: {len(row)} values where the schema has {len(data)}"
+        for field, value in zip(data, row, strict=False):
+            if value not in {"", null} and not fits(value, field.type):
+                return f"{path}, line {start}, column {field.name}: '{value}' is not {_a(str(field.type))}"
     return None
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, CorruptInputError
 from sqlshell.records import replace
+from sqlshell.storage.records import can_be_cut, lines
+from sqlshell.storage.source import CUTTABLE
 from sqlshell.storage.text_open import open_text
 from sqlshell.types import (
     BIGINT,
@@ -29,9 +31,9 @@ from sqlshell.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlshell.storage.source import Source
+    from sqlshell.storage.source import FileRange, Source
 
 SAMPLE_RECORDS = 20_480
 KNOWN = {"mode", "multiline", "encoding", "samplingratio", "columnnameofcorruptrecord", "primitivesasstring"}
@@ -51,6 +53,8 @@ def describe(source: Source, schema: Struct | None) -> Source:
     explicit = {"mode": mode, "multiline": "true" if whole else "false"}
     if "columnnameofcorruptrecord" in options:
         explicit["columnnameofcorruptrecord"] = options["columnnameofcorruptrecord"]
+    if not whole and can_be_cut(source.files):
+        explicit[CUTTABLE] = "true"
     if schema is None:
         if path is None:
             raise AnalysisError(
@@ -164,22 +168,34 @@ def settle(t: SqlType) -> SqlType:
     return t
 
 
-def find_malformed(source: Source) -> str | None:
+def find_malformed(source: Source, ranges: Sequence[FileRange]) -> str | None:
     """File, line and column of the first record that is not JSON or does not fit the schema; None when all do."""
-    for file in source.files:
-        with open_text(file.path) as f:
-            for n, line in enumerate(f, 1):
-                if not line.strip():
-                    continue
-                try:
-                    record = json.loads(line)
-                except json.JSONDecodeError as e:
-                    return f"{file.path}, line {n}, column {e.colno}: {e.msg}"
-                if not isinstance(record, dict):
-                    return f"{file.path}, line {n}: a record must be an object"
-                wrong = misfit(record, source.schema)
-                if wrong:
-                    return f"{file.path}, line {n}: {wrong}"
+    for file, start, end in ranges:
+        if start == 0 and end is None:
+            with open_text(file.path) as f:
+                found = _malformed(source, file.path, f, 0)
+        else:
+            text, before = lines(file.path, start, end, None)
+            found = _malformed(source, file.path, text, before)
+        if found is not None:
+            return found
+    return None
+
+
+def _malformed(source: Source, path: str, text: Iterable[str], before: int) -> str | None:
+    """The same in the lines of one range, `before` of which stand above it."""
+    for n, line in enumerate(text, before + 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as e:
+            return f"{path}, line {n}, column {e.colno}: {e.msg}"
+        if not isinstance(record, dict):
+            return f"{path}, line {n}: a record must be an object"
+        wrong = misfit(record, source.schema)
+        if wrong:
+            return f"{path}, line {n}: {wrong}"
     return None
 
 

@@ -76,6 +76,13 @@ class TableRead:
     stats: DriverOnly = field(default_factory=DriverOnly, compare=False, repr=False)
 
 
+CUTTABLE = "cuttable"
+"""The option that says that text files of a source may be read by byte ranges."""
+
+FileRange = tuple[FileInfo, int, int | None]
+"""The records of a file that start in [start, end); None is the end of the file."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Files of one format read as one table.
