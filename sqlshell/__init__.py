@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         NotSupportedError,
         OperationalError,
         ProgrammingError,
+        Warning,  # noqa: A004 - PEP 249's name
     )
 
 apilevel = "2.0"
@@ -30,13 +31,33 @@ threadsafety = 2
 paramstyle = "qmark"
 
 
+_PEP_249 = frozenset({
+    "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING", "Binary", "Date", "DateFromTicks", "Time", "TimeFromTicks",
+    "Timestamp", "TimestampFromTicks",
+})  # fmt: skip
+
 if TYPE_CHECKING:
+    from sqlshell.connect.pep249 import (
+        BINARY,
+        DATETIME,
+        NUMBER,
+        ROWID,
+        STRING,
+        Binary,
+        Date,
+        DateFromTicks,
+        Time,
+        TimeFromTicks,
+        Timestamp,
+        TimestampFromTicks,
+    )
 
     def connect(
         warehouse: str | None = None,
         *,
         dialect: str = "spark",
         workers: int | None = None,
+        timeout: float | None = None,
         settings: Mapping[str, object] | None = None,
     ) -> Connection:
         """Open a connection; see `sqlshell.connect.dbapi.open_connection`."""
@@ -49,14 +70,26 @@ else:
         """PEP 249's errors, loaded when first asked for: `sqlshell --version` needs none."""
         if name not in __all__:
             raise AttributeError(f"module 'sqlshell' has no attribute {name!r}")
+        if name in _PEP_249:
+            from sqlshell.connect import pep249
+
+            return getattr(pep249, name)
         from sqlshell import errors
 
         return getattr(errors, name)
 
 
 __all__ = [
+    "BINARY",
+    "DATETIME",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "Binary",
     "DataError",
     "DatabaseError",
+    "Date",
+    "DateFromTicks",
     "Error",
     "IntegrityError",
     "InterfaceError",
@@ -64,6 +97,11 @@ __all__ = [
     "NotSupportedError",
     "OperationalError",
     "ProgrammingError",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Warning",
     "__version__",
     "apilevel",
     "connect",

@@ -71,6 +71,10 @@ def _rebuild(cls: type[Error], message: str, condition: str, span: Span | None, 
     return cls(message, condition=condition, span=span, hint=hint)
 
 
+class Warning(Exception):  # noqa: A001 - PEP 249's name
+    """Important notes (PEP 249); nothing raises it, `Cursor.messages` names it."""
+
+
 class InterfaceError(Error):
     """The connector was used wrongly."""
 

@@ -24,7 +24,9 @@ class Result:
     """Rows of one statement. `message` is what a command says instead of rows; `warnings` go to stderr.
 
     Attributes: `fields` (tuple of Field, one per column), `row_count` (int), `is_query` (whether there are
-    columns to fetch). Rows can be read while the statement still runs: `rows()` and `batches()` wait for more as
+    columns to fetch), `affected` (how many rows a statement changed; None for those that change none).
+
+    Rows can be read while the statement still runs: `rows()` and `batches()` wait for more as
     they go and raise what it fails with; `row_count` and `arrow()` wait for its end first. `close()` ends the
     statement and removes the files behind the result.
 
@@ -43,6 +45,7 @@ class Result:
         warnings: Sequence[str] = (),
         blame: Callable[[Error], None] | None = None,
         on_close: Callable[[], None] | None = None,
+        affected: int | None = None,
     ) -> None:
         self.fields = tuple(fields)
         self.message = message
@@ -53,6 +56,7 @@ class Result:
         self._row_count = row_count
         self._blame = blame
         self._on_close = on_close
+        self.affected = affected
 
     @property
     def row_count(self) -> int:

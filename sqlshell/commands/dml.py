@@ -101,9 +101,9 @@ def retried(run: Callable[[], Result]) -> Result:
 
 
 def affected_rows(**counts: int) -> Result:
-    """The one row that Spark answers DML with."""
+    """The one row that Spark answers DML with; the first count is all rows."""
     fields = [Field(name, BIGINT) for name in counts]
-    return Result(fields, [tuple(counts.values())])
+    return Result(fields, [tuple(counts.values())], affected=next(iter(counts.values())))
 
 
 # -- INSERT

@@ -1,4 +1,4 @@
-"""PEP 249 connections and cursors over a `Session`, with Arrow results.
+"""PEP 249 connections over a `Session`, with Arrow results.
 
 >>> import sqlshell
 >>> con = sqlshell.connect()
@@ -8,19 +8,26 @@
 
 from __future__ import annotations
 
-from itertools import islice
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlshell.errors import InterfaceError, NotSupportedError
+from sqlshell import errors
+from sqlshell.connect.adbc import AdbcConnection
+from sqlshell.connect.cursor import Cursor
+from sqlshell.connect.metadata import Metadata
+from sqlshell.connect.url import is_url, parse_url
+from sqlshell.errors import InterfaceError, NotSupportedError, ProgrammingError
 from sqlshell.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    import pyarrow as pa
-
+    from sqlshell.connect.prepared import Prepared
     from sqlshell.parser.parameters import Parameters
     from sqlshell.result import Result
+
+__all__ = ["Connection", "Cursor", "open_connection"]
 
 
 def open_connection(
@@ -28,22 +35,50 @@ def open_connection(
     *,
     dialect: str = "spark",
     workers: int | None = None,
+    timeout: float | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> Connection:
     """Open a connection with its own session and worker processes.
 
     `dialect` is how statements are read (any sqlglot dialect), `workers` above 1 makes the pool of worker
-    processes the default, `settings` are as in SET, `warehouse` is the directory of its tables (default:
-    $SQLSHELL_WAREHOUSE, else below ~/.local/share).
+    processes the default, `timeout` is the longest a statement may take in seconds, `settings` are as in SET,
+    `warehouse` is the directory of its tables (default: $SQLSHELL_WAREHOUSE, else below ~/.local/share) or a
+    URL (`url.py`) whose options go before the arguments.
     """
-    return Connection(Session(dialect=dialect, workers=workers, settings=settings, warehouse=warehouse))
+    options: dict[str, Any] = {
+        "warehouse": warehouse, "dialect": dialect, "workers": workers, "timeout": timeout,
+    }  # fmt: skip
+    found = dict(settings or {})
+    if warehouse is not None and is_url(warehouse):
+        given = parse_url(warehouse)
+        found |= given.pop("settings", {})
+        options |= {"warehouse": None} | given
+    limit = options.pop("timeout")
+    session = Session(settings=found, **options)
+    session.controls.timeout = limit
+    return Connection(session)
 
 
-class Connection:
-    """A session as PEP 249 sees it. Threads may share it; statements of one connection run one at a time."""
+class Connection(Metadata, AdbcConnection):
+    """A session as PEP 249 sees it. Threads may share it; statements of one connection start one at a time."""
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
 
     def __init__(self, session: Session) -> None:
         self._session: Session | None = session
+        self._registered: dict[str, Callable[[], None]] = {}
+        self._names = 0
+        self.lock = threading.RLock()
+        """Held while a statement starts: reading rows needs it no longer."""
 
     @property
     def session(self) -> Session:
@@ -52,13 +87,84 @@ class Connection:
             raise InterfaceError("the connection is closed")
         return self._session
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._session is None
+
+    @property
+    def autocommit(self) -> bool:
+        """Always true: every statement stands by itself."""
+        return True
+
     def cursor(self) -> Cursor:
         """A new cursor."""
+        self.session  # noqa: B018 - a closed connection must say so
         return Cursor(self)
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> Cursor:
+    def execute(
+        self, sql: str, parameters: Parameters | None = None, *, timeout: float | None = None
+    ) -> Cursor:
         """A new cursor with `sql` run on it."""
-        return self.cursor().execute(sql, parameters)
+        return self.cursor().execute(sql, parameters, timeout=timeout)
+
+    def run(self, sql: str, parameters: Parameters | None = None, *, timeout: float | None = None) -> Result:
+        """The result of one statement; texts of several are refused."""
+        with self.lock:
+            session = self.session
+            if ";" in sql:
+                from sqlshell.parser.script import split
+
+                if len(list(split(sql))) > 1:
+                    raise ProgrammingError(
+                        "execute takes one statement", hint="connection.session.script(text) runs several"
+                    )
+            before = session.controls.timeout
+            session.controls.timeout = before if timeout is None else timeout
+            try:
+                return session.execute(sql, parameters)
+            finally:
+                session.controls.timeout = before
+
+    def prepare(self, sql: str, sample: Parameters | None = None) -> Prepared:
+        """The statement, read and bound: its parameters and result columns; see `prepared.py`."""
+        from sqlshell.connect.prepared import Prepared
+
+        return Prepared(self, sql, sample)
+
+    def register(self, name: str, data: Any) -> None:
+        """Make Arrow data (table, reader, pandas or Polars frame, dict of columns) a temporary view.
+
+        It is copied once, to where workers map it: later changes of the object are not seen.
+        """
+        from sqlshell.connect.register import store
+
+        with self.lock:
+            source, release = store(self.session, name, data)
+            self.unregister(name)
+            self.session.views[name.lower()] = source
+            self._registered[name.lower()] = release
+
+    def unregister(self, name: str) -> bool:
+        """Drop a registered view; False when there is none."""
+        with self.lock:
+            release = self._registered.pop(name.lower(), None)
+            if release is None:
+                return False
+            self.session.views.pop(name.lower(), None)
+            release()
+            return True
+
+    @contextmanager
+    def registered(self, data: Any) -> Iterator[str]:
+        """A view over the data under a name of its own, for the time of a block."""
+        self._names += 1
+        name = f"__data_{self._names}"
+        self.register(name, data)
+        try:
+            yield name
+        finally:
+            self.unregister(name)
 
     def barrier_map(
         self,
@@ -94,108 +200,13 @@ class Connection:
         raise NotSupportedError("there are no transactions to roll back")
 
     def close(self) -> None:
-        """Stop the workers and drop temporary files; closing twice is fine."""
-        if self._session is not None:
-            session, self._session = self._session, None
-            session.close()
+        """Stop the workers and drop temporary files. Closing twice is an error, as PEP 249's test suite has it."""
+        session, self._session = self.session, None
+        session.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-class Cursor:
-    """Runs statements and fetches rows, one by one or as Arrow."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.arraysize = 1
-        self._result: Result | None = None
-        self._rows: Iterator[tuple[Any, ...]] = iter(())
-        self._closed = False
-
-    @property
-    def description(self) -> tuple[tuple[Any, ...], ...] | None:
-        """PEP 249's seven items per column (name, type, None ..., null_ok), or None when there are no rows."""
-        if self._result is None or not self._result.is_query:
-            return None
-        return tuple((f.name, str(f.type), None, None, None, None, f.nullable) for f in self._result.fields)
-
-    @property
-    def rowcount(self) -> int:
-        """Rows of the last query; -1 before one has run."""
-        return -1 if self._result is None or not self._result.is_query else self._result.row_count
-
-    def execute(self, sql: str, parameters: Parameters | None = None) -> Self:
-        """Run one statement: a sequence of values for its `?` markers, or a dict for its `:name` markers."""
-        if self._closed:
-            raise InterfaceError("the cursor is closed")
-        self._drop()
-        self._result = self.connection.session.execute(sql, parameters)
-        self._rows = self._result.rows()
-        return self
-
-    def executemany(self, sql: str, seq_of_parameters: Iterable[Parameters]) -> Self:
-        """Run one statement for each set of values; the cursor keeps the last result."""
-        for parameters in seq_of_parameters:
-            self.execute(sql, parameters)
-        return self
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        """The next row, or None."""
-        self._need_rows()
-        return next(self._rows, None)
-
-    def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
-        """The next `size` rows (default: `arraysize`)."""
-        self._need_rows()
-        return list(islice(self._rows, self.arraysize if size is None else size))
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        """All rows not fetched yet."""
-        self._need_rows().row_count  # noqa: B018 - the query's end first: see Result.arrow
-        return list(self._rows)
-
-    def fetch_arrow_table(self) -> pa.Table:
-        """All rows of the result as an Arrow table."""
-        return self._need_rows().arrow()
-
-    def fetch_record_batches(self) -> Iterator[pa.RecordBatch]:
-        """The result as Arrow record batches, read as they are asked for."""
-        return self._need_rows().batches()
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        self._need_rows()
-        return self._rows
-
-    def setinputsizes(self, sizes: Sequence[Any]) -> None:
-        """Nothing to do (PEP 249 allows it)."""
-
-    def setoutputsize(self, size: int, column: int | None = None) -> None:
-        """Nothing to do (PEP 249 allows it)."""
-
-    def close(self) -> None:
-        """Drop the result and its files."""
-        self._closed = True
-        self._drop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def _need_rows(self) -> Result:
-        if self._closed:
-            raise InterfaceError("the cursor is closed")
-        if self._result is None or not self._result.is_query:
-            raise InterfaceError("there are no rows to fetch: run a query first")
-        return self._result
-
-    def _drop(self) -> None:
-        if self._result is not None:
-            self._result.close()
-            self._result = None
-        self._rows = iter(())
+        if not self.closed:
+            self.close()

@@ -233,6 +233,18 @@ class Engine:
         """Start the processes of a gang and return at once."""
         self.cluster.gangs.warm(world_size)
 
+    def place(self, size: int) -> tuple[str, Callable[[], None]]:
+        """A folder, not made yet, for rows that come from outside (`size` bytes), and what removes it again."""
+        query = next(self._queries)
+        store = self.store_folders
+        directory, _ = store.directory(query, 0, 0, 0, estimate=size)
+
+        def remove() -> None:
+            if not self._closed:
+                store.drop_query(query)
+
+        return directory, remove
+
     def store(self, graph: StageGraph, level: str) -> ResultHandle:
         """Run a graph and keep its rows as files: in memory past the budget on disk, or on disk only
         (`DISK_ONLY`).

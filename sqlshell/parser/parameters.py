@@ -65,6 +65,19 @@ def find_markers(tokens: Sequence[Token]) -> list[Marker]:
     return found
 
 
+def marker_names(text: str, dialect: str) -> list[str]:
+    """The markers' names in order, each named one once; `?` are `?1`, `?2` ..."""
+    from sqlshell.parser.parse import OWN_DIALECTS
+
+    if dialect.lower() not in OWN_DIALECTS:
+        from sqlshell.parser.foreign import transpile
+
+        text = transpile(text, dialect)
+    found = find_markers(tokenize(text))
+    names = [m.name or f"?{i}" for i, m in enumerate(found, 1)]
+    return list(dict.fromkeys(names))
+
+
 def _may_precede(token: Token | None) -> bool:
     """Whether a value may follow the token: after an operand it would turn a name into a call, `x (-1)`."""
     return token is None or not ends_operand(token) or upper(token) in _BEFORE

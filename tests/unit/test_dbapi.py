@@ -86,7 +86,8 @@ def test_errors_follow_pep_249(connection: Connection) -> None:
 def test_closed_connection_says_so() -> None:
     connection = sqlshell.connect()
     connection.close()
-    connection.close()
+    with pytest.raises(sqlshell.InterfaceError):  # as the PEP's test suite has it
+        connection.close()
     with pytest.raises(sqlshell.InterfaceError):
         connection.execute("SELECT 1")
 
