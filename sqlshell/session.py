@@ -348,26 +348,6 @@ class Session:
             self.origins.place(e, statement.text)  # another dialect's text was rewritten
             raise
 
-    def describe(self, text: str, parameters: Parameters | None = None) -> tuple[Field, ...] | None:
-        """The columns of a query without running it; None for other statements, which are only read."""
-        from sqlshell.parser.parse import parse_statement
-        from sqlshell.parser.statement import Query
-
-        dialect, written = self.dialect, text
-        try:
-            if parameters:
-                text, dialect = self._with_parameters(text, parameters)
-            if "identifier" in text.lower() and dialect in OWN:
-                text = self._with_identifiers(text)
-            statement = parse_statement(text, dialect)
-            if not isinstance(statement, Query):
-                return None
-            bound = self.bind(statement)
-        except Error as e:
-            e.statement = e.statement or written
-            raise
-        return tuple(_fields(bound, bound.plan))
-
     def run_text(self, text: str) -> Result:
         """Run a statement of our own dialect inside another one."""
         return self._execute(text, "spark")

@@ -303,6 +303,7 @@ def _wanted(wanted: Filter, catalog: str, schema: str, name: str, kind: str) -> 
 
 
 def _columns(session: Session, wanted: Filter) -> Iterator[Row]:
+    from sqlshell.connect.prepared import describe
     from sqlshell.errors import Error
     from sqlshell.information_schema import rows_of
     from sqlshell.types_ddl import parse_type
@@ -319,7 +320,7 @@ def _columns(session: Session, wanted: Filter) -> Iterator[Row]:
         if not _like(wanted.table)(view):
             continue
         try:
-            fields = session.describe(f"SELECT * FROM {'.'.join(map(t.quote_name, view.split('.')))}") or ()
+            fields = describe(session, f"SELECT * FROM {'.'.join(map(t.quote_name, view.split('.')))}") or ()
         except Error:
             continue  # a view whose file is gone has no columns
         for position, field in enumerate(fields, 1):

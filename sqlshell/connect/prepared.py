@@ -62,14 +62,36 @@ def _fields(
 ) -> tuple[Field, ...] | None:
     """Columns of the statement under the sample, or under the first stand-in that can be bound."""
     if sample or not names:
-        return session.describe(sql, sample)
+        return describe(session, sql, sample)
     first: Error | None = None
     for value in _STAND_INS:
         try:
             positional = names[0].startswith("?")
             values: Parameters = [value] * len(names) if positional else dict.fromkeys(names, value)
-            return session.describe(sql, values)
+            return describe(session, sql, values)
         except Error as e:
             first = first or e
     assert first is not None
     raise first
+
+
+def describe(session: Session, sql: str, parameters: Parameters | None = None) -> tuple[Field, ...] | None:
+    """The columns of a query without running it; None for other statements, which are only read."""
+    from sqlshell.parser.parse import parse_statement
+    from sqlshell.parser.statement import Query
+    from sqlshell.types import Field as Column
+
+    text, dialect = sql, session.dialect
+    try:
+        if parameters:
+            from sqlshell.parser.parameters import substitute
+
+            text, dialect = substitute(text, parameters, dialect), "spark"
+        statement = parse_statement(text, dialect)
+        if not isinstance(statement, Query):
+            return None
+        bound = session.bind(statement)
+    except Error as e:
+        e.statement = e.statement or sql
+        raise
+    return tuple(Column(n, c.type, c.nullable) for n, c in zip(bound.names, bound.plan.output, strict=True))
