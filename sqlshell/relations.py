@@ -10,6 +10,7 @@ from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
 from sqlshell.plan.context import TableVersion
 from sqlshell.records import dataclass
 from sqlshell.storage.catalog import CATALOG_NAME, RELATION
+from sqlshell.storage.uri import is_remote
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -137,7 +138,12 @@ def path_table(name: Name, zone: str = "UTC") -> tuple[str, TableVersion | None]
 
 
 def has_log(uri: str) -> bool:
-    """Whether a local path is a Delta table."""
+    """Whether a path is a Delta table."""
+    if is_remote(uri):
+        from sqlshell.storage import objects
+
+        path = objects.normal(uri)
+        return not objects.is_glob(path) and bool(objects.names(f"{path}/_delta_log"))
     return "://" not in uri and os.path.isdir(os.path.join(os.path.expanduser(uri), "_delta_log"))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from sqlshell.storage.catalog import Catalog
     from sqlshell.storage.delta.table import DeltaTable, DeltaTables
     from sqlshell.storage.models import Models
+    from sqlshell.storage.secrets import Secret
     from sqlshell.storage.source import Source
 
 OWN = ("spark", "databricks")
@@ -108,11 +110,12 @@ class Session:
         self.views: dict[str, Relation] = {}
         self.cached: dict[str, Cached] = {}
         self.functions: dict[str, SqlFunction] = {}
+        self.secrets: tuple[Secret, ...] = ()
         self.origins = Origins()
         self._frames: list[Frame] = []
         self.timings = Timings()
         self._last: ResultHandle | None = None
-        self._sources: dict[tuple[Any, ...], tuple[tuple[tuple[str, int, int], ...], Source]] = {}
+        self._sources: dict[tuple[Any, ...], tuple[tuple[Any, ...], Source]] = {}
         self.warnings: list[str] = []
         self._engine: Engine | None = None
         self._models: Models | None = None
@@ -141,12 +144,16 @@ class Session:
             raise InterfaceError("the session is closed")
         self.warnings = []
         self.cancelled = False
+        used = sys.modules.get("sqlshell.storage.secrets")
+        if used is not None:  # loaded by the first CREATE SECRET or s3:// path
+            used.put_in_force(self.secrets)
         try:
             if parameters:
                 return self._execute(*self._with_parameters(text, parameters))
             return self._execute(text, self.dialect)
         except Error as e:
             self.origins.place(e, text)
+            self._hide_secrets(e)
             raise
         except RecursionError:
             error: Error = AnalysisError(
@@ -155,13 +162,34 @@ class Session:
                 hint="split it with WITH, or write long AND/OR/UNION chains without parentheses",
             )
             error.statement = text
+            self._hide_secrets(error)
             raise error from None
         except Exception as e:
             error = InternalError(
                 f"{type(e).__name__}: {e}", hint="this is a bug in sqlshell: please report the statement"
             )
             error.statement = text
+            if self._hide_secrets(error):
+                raise error from None
             raise error from e
+
+    def _hide_secrets(self, error: Error) -> bool:
+        """Take credentials out of an error; False when there are none around."""
+        if not self.secrets and "secret" not in (error.statement or "").lower():
+            return False
+        from sqlshell.storage.secrets import hide
+
+        hide(error, self.secrets)
+        return True
+
+    def keep_secrets(self, secrets: tuple[Secret, ...]) -> None:
+        """The session's credentials for object stores, from now on."""
+        from sqlshell.storage.secrets import packed, put_in_force
+
+        self.secrets = secrets
+        self.engine.secrets = packed(secrets)
+        put_in_force(secrets)
+        self._sources.clear()
 
     def script(self, text: str, parameters: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Result]]:
         """Run the statements of a script one by one: (statement text, result); `:name` markers are shared."""

@@ -50,6 +50,9 @@ _HANDLERS = {
     "ExecuteImmediate": "variables.execute_immediate",
     "CreateFunction": "functions.create_function",
     "DropFunction": "functions.drop_function",
+    "CreateSecret": "secrets.create_secret",
+    "DropSecret": "secrets.drop_secret",
+    "ShowSecrets": "secrets.show_secrets",
     "Summarize": "summarize.summarize",
     "Insert": "dml.insert",
     "Delete": "dml.delete",
@@ -74,7 +77,7 @@ _HANDLERS = {
 _READS = frozenset({
     "SetVariable", "Reset", "UseSchema", "Show", "Describe", "Explain", "CacheTable", "UncacheTable", "ClearCache",
     "SetTimeTravel", "ShowModels", "DescribeModel", "DeclareVariables", "SetVariables", "DropVariable",
-    "ExecuteImmediate", "Summarize", "ShowTags", "ShowBranches",
+    "ExecuteImmediate", "Summarize", "CreateSecret", "DropSecret", "ShowSecrets", "ShowTags", "ShowBranches",
 })  # fmt: skip
 """Statements that a session under SET TIME TRAVEL may run."""
 

@@ -48,6 +48,8 @@ class Engine:
         self._settings = settings
         self._controls = controls or Controls()
         self._queries = itertools.count(1)
+        self.secrets = ""
+        """What workers get as SQLSHELL_SECRETS, when the session ever had a secret."""
         self._running: dict[int, SimpleQueue[Event]] = {}
         self._lock = threading.Lock()
         self._store: SessionStore | None = None
@@ -98,6 +100,8 @@ class Engine:
 
     def call(self, name: str, *args: Any) -> Any:
         """Run a function of `worker_calls.py` in a worker, again when that dies; raises its typed error."""
+        if self.secrets:
+            name, args = "with_secrets", (self.secrets, name, args)
         for _ in range(CALL_RETRIES):
             with contextlib.suppress(WorkerLostError):
                 return self.cluster.call(name, args)
@@ -152,6 +156,7 @@ class Engine:
         run = RunOptions(
             replan=None if graph.settings.get("sqlshell.deterministic") else replan.after_stage,
             split_stage=replan.split_stage,
+            env=(("SQLSHELL_SECRETS", self.secrets),) if self.secrets else (),
             abort=lambda: cluster.cancel(query),
             submit_gang=lambda g: cluster.run_gang(g, events.put),
             **(options | {"on_event": options.get("on_event") or self._controls.on_event}),

@@ -187,6 +187,8 @@ def _environment(exc: BaseException, text: str, path: str | None) -> Error | Non
         return DiskFullError("no space is left on the disk that holds temporary data or results")
     if isinstance(exc, MemoryError) or any(w in lowered for w in _MEMORY_WORDS):
         return OutOfMemoryError("the task ran out of memory")
+    if "object-store error" in text:
+        return _object_store(text, path)
     file = path or _path_in(exc, text)
     if number == errno.ENOENT or "no such file or directory" in lowered or "os error 2)" in lowered:
         return SourceNotFound(f"the file {file} does not exist" if file else "a file does not exist")
@@ -198,6 +200,13 @@ def _environment(exc: BaseException, text: str, path: str | None) -> Error | Non
     if isinstance(exc, OSError):
         return OperationalError(_first_line(text))
     return None
+
+
+def _object_store(text: str, path: str | None) -> Error:
+    from sqlshell.storage import objects
+
+    named = re.search(r"\(path: (\w+://[^\s)]+)\)|(\w+://[^\s/]+/\S+)", text)
+    return objects.explain(text, path or (named and named[1]) or "s3://?")
 
 
 _MEMORY_WORDS = ("out of memory", "memory allocation of", "malloc of size", "cannot allocate memory")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.errors import CorruptInputError
+from sqlshell.storage.uri import open_binary, open_input, scan_options
 
 if TYPE_CHECKING:
     from sqlshell.exec.scan import FilesToRead
@@ -25,7 +26,7 @@ def _orc(path: str, fields: list[str]) -> pl.DataFrame:
     from pyarrow import orc
 
     try:
-        table = orc.ORCFile(path).read(columns=fields or None)
+        table = orc.ORCFile(open_input(path)).read(columns=fields or None)
     except (pa.ArrowInvalid, OSError) as e:
         raise CorruptInputError(f"'{path}' is not a readable ORC file: {e}") from None
     frame: Any = pl.from_arrow(table)
@@ -34,6 +35,9 @@ def _orc(path: str, fields: list[str]) -> pl.DataFrame:
 
 def _arrow(path: str) -> pl.LazyFrame:
     """IPC files are scanned lazily; IPC streams are read."""
-    with open(path, "rb") as f:
+    with open_binary(path) as f:
         is_file = f.read(6) == b"ARROW1"
-    return pl.scan_ipc(path, glob=False) if is_file else pl.read_ipc_stream(path).lazy()
+        if not is_file:
+            f.seek(0)
+            return pl.read_ipc_stream(f.read()).lazy()
+    return pl.scan_ipc(path, glob=False, **scan_options([path]))

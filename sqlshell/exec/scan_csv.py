@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from sqlshell.exec.scan_range import read_range
+from sqlshell.storage.uri import scan_options
 from sqlshell.types import STRING, String
 
 if TYPE_CHECKING:
@@ -100,4 +101,5 @@ def _scan(source: Source, files: list[str] | io.BytesIO, texts: list[str], heade
         missing_columns="insert",
         encoding="utf8-lossy",
         raise_if_empty=False,
+        **({} if isinstance(files, io.BytesIO) else scan_options(files)),
     )

@@ -19,6 +19,7 @@ from sqlshell.exec.scan_delta_leaves import LeafReader, file_shapes
 from sqlshell.storage import parquet
 from sqlshell.storage.delta import deletion_vectors
 from sqlshell.storage.source import FILE_PATH, ROW_INDEX
+from sqlshell.storage.uri import scan_options
 from sqlshell.types import STRING, Decimal, String
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ class _Reader:
             extra_columns="ignore",
             cast_options=pl.ScanCastOptions._default_iceberg(),
             **options,
+            **scan_options([f.path for f in files]),
         )
         if rows is not None:
             lf = lf.slice(*rows)

@@ -19,6 +19,7 @@ from sqlshell.exec.scan_range import read_range, stream
 from sqlshell.storage.json_schema import misfit
 from sqlshell.storage.records import lines
 from sqlshell.storage.text_open import open_text
+from sqlshell.storage.uri import scan_options
 from sqlshell.types import (
     Array,
     Boolean,
@@ -103,7 +104,8 @@ def _lines(pieces: list[Piece], schema: dict[str, Any]) -> pl.LazyFrame:
     frames = []
     for cut, group in groupby(pieces, lambda p: p[1] is not None):
         if not cut:
-            frames.append(pl.scan_ndjson([f.path for f, _ in group], schema=schema))
+            files = [f.path for f, _ in group]
+            frames.append(pl.scan_ndjson(files, schema=schema, **scan_options(files)))
             continue
         for file, split in group:
             assert split is not None

@@ -15,6 +15,7 @@ from polars.io.plugins import register_io_source
 from sqlshell.errors import CorruptInputError
 from sqlshell.expr.expr import Call, Column, Expr, GetField, Lambda, LambdaVar, Literal, conjuncts
 from sqlshell.storage import parquet, parquet_leaves
+from sqlshell.storage.uri import is_remote, open_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,12 @@ def open_file(path: str, mtime: int, size: int) -> pq.ParquetFile:
     """Open files are kept: pyarrow walks all 2,000 leaves of a wide file when it opens one (10 ms)."""
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path, metadata=parquet.footer(path), coerce_int96_timestamp_unit="us")
+    return pq.ParquetFile(
+        open_input(path),
+        metadata=parquet.footer(path),
+        coerce_int96_timestamp_unit="us",
+        pre_buffer=is_remote(path),
+    )
 
 
 @lru_cache(maxsize=64)

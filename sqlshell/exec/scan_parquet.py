@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from sqlshell.storage.uri import scan_options
+
 if TYPE_CHECKING:
     from sqlshell.exec.scan import FilesToRead, Piece
 
@@ -36,7 +38,12 @@ def read(request: FilesToRead) -> pl.LazyFrame:
 
 def _scan(paths: list[str], request: FilesToRead) -> pl.LazyFrame:
     lf = pl.scan_parquet(
-        paths, glob=False, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+        paths,
+        glob=False,
+        hive_partitioning=False,
+        missing_columns="insert",
+        extra_columns="ignore",
+        **scan_options(paths),
     )
     return lf.select(request.fields) if request.fields else lf
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.storage.text_open import open_text
+from sqlshell.storage.uri import is_remote, open_binary, scan_options
 
 if TYPE_CHECKING:
     from sqlshell.exec.scan import FilesToRead
@@ -26,7 +27,7 @@ def read(request: FilesToRead) -> pl.LazyFrame:
     paths = [f.path for f, _ in request.pieces if f.size > 0]
     if not paths:
         return pl.DataFrame(schema={"value": pl.String}).lazy()
-    return pl.scan_lines(paths, name="value", glob=False)
+    return pl.scan_lines(paths, name="value", glob=False, **scan_options(paths))
 
 
 def _binary(request: FilesToRead) -> pl.LazyFrame:
@@ -35,10 +36,11 @@ def _binary(request: FilesToRead) -> pl.LazyFrame:
     for file, _ in request.pieces:
         content = None
         if want_content:
-            with open(file.path, "rb") as f:
+            with open_binary(file.path) as f:
                 content = f.read()
         modified = datetime.fromtimestamp(file.modified, UTC)
-        rows.append((f"file:{file.path}", modified, file.size, content))
+        path = file.path if is_remote(file.path) else f"file:{file.path}"
+        rows.append((path, modified, file.size, content))
     schema: dict[str, Any] = {
         "path": pl.String,
         "modificationTime": pl.Datetime("us", "UTC"),

@@ -135,6 +135,17 @@ class Repl:
             load()
 
 
+class _Past(FileHistory):
+    """Past statements in a file, the credentials of CREATE SECRET left out."""
+
+    def store_string(self, string: str) -> None:
+        if "secret" in string.lower():
+            from sqlshell.storage.secrets import redacted
+
+            string = redacted(string)
+        super().store_string(string)
+
+
 def _history(path: Path) -> Past:
     """The file of past statements, for its owner's eyes only; memory where it cannot be written."""
     try:
@@ -142,7 +153,7 @@ def _history(path: Path) -> Past:
             path.touch()
     except OSError:
         return InMemoryHistory()
-    return FileHistory(str(path))
+    return _Past(str(path))
 
 
 @contextlib.contextmanager

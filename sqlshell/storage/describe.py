@@ -62,7 +62,7 @@ def describe_source(
             f"'{uri}' holds no data files", condition="UNABLE_TO_INFER_SCHEMA", hint="give a schema"
         )
     name = _format(uri, format, paths)
-    root = _partition_root(uris.resolve(uri, base))
+    root = _partition_root(uris.resolve(uri, base, remote=True), paths)
     partitions = [uris.partition_values(root, p) for p in paths] if root else [{} for _ in paths]
     keys = tuple(partitions[0])
     for path, values in zip(paths, partitions, strict=True):
@@ -72,8 +72,8 @@ def describe_source(
                 condition="CONFLICTING_PARTITION_COLUMN_NAMES",
             )
     files = tuple(
-        FileInfo(p, os.path.getsize(p), None, tuple(v.values()), os.path.getmtime(p))
-        for p, v in zip(paths, partitions, strict=True)
+        FileInfo(p, size, None, tuple(v.values()), modified / 1e9)
+        for (p, modified, size), v in zip(map(uris.version, paths), partitions, strict=True)
     )
     _check_options(name, options)
     bare = Source(f"{name}.`{uri}`", name, Struct(()), files, keys, tuple(options.items()))
@@ -122,12 +122,14 @@ def _guess(path: str) -> str | None:
     return EXTENSIONS.get(extension)
 
 
-def _partition_root(path: str) -> str | None:
+def _partition_root(path: str, files: list[str]) -> str | None:
     """Where `key=value` directories start to count: the directory itself, or before the first glob sign."""
+    if uris.is_remote(path) and files[0].startswith(path + "/"):
+        return path
+    if files == [path]:
+        return None
     if os.path.isdir(path):
         return path
-    if os.path.isfile(path):
-        return None
     head = path
     while any(c in head for c in "*?["):
         head = os.path.dirname(head)
@@ -211,7 +213,7 @@ def _orc(source: Source, schema: Struct | None) -> Source:
 
     path = source.files[0].path
     try:
-        found = orc.ORCFile(path).schema
+        found = orc.ORCFile(uris.open_input(path)).schema
     except (pa.ArrowInvalid, OSError) as e:
         raise CorruptInputError(f"'{path}' is not a readable ORC file: {e}") from None
     return replace(source, schema=schema or _struct(found))
@@ -222,7 +224,7 @@ def _arrow(source: Source, schema: Struct | None) -> Source:
 
     path = source.files[0].path
     try:
-        with pa.memory_map(path) as f:
+        with uris.open_input(path) if uris.is_remote(path) else pa.memory_map(path) as f:
             found = _ipc_schema(f)
     except (pa.ArrowInvalid, OSError) as e:
         raise CorruptInputError(f"'{path}' is not a readable Arrow IPC file: {e}") from None

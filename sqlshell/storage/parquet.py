@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.errors import CorruptInputError, SourceNotFound
+from sqlshell.errors import CorruptInputError
+from sqlshell.storage import uri
 from sqlshell.storage.parquet_distinct import chunk_values, combined
 from sqlshell.storage.source import ColumnStats
+from sqlshell.storage.uri import open_input
 from sqlshell.types import Struct
 from sqlshell.types_arrow import from_arrow
 
@@ -23,15 +24,8 @@ def footer(path: str) -> pq.FileMetaData:
 
 
 Version = tuple[str, int, int]
-
-
-def version(path: str) -> Version:
-    """(path, modification time, size): what caches of a file's contents are keyed by."""
-    try:
-        stat = os.stat(path)
-    except FileNotFoundError:
-        raise SourceNotFound(f"the file '{path}' is gone") from None
-    return path, stat.st_mtime_ns, stat.st_size
+"""(path, modification time, size): what caches of a file's contents are keyed by."""
+version = uri.version
 
 
 @lru_cache(maxsize=4096)
@@ -40,7 +34,7 @@ def _footer(path: str, mtime: int, size: int) -> pq.FileMetaData:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_metadata(path)
+        return pq.read_metadata(open_input(path))
     except (pa.ArrowInvalid, OSError) as e:
         raise CorruptInputError(f"'{path}' is not a readable Parquet file: {e}") from None
 

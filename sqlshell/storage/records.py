@@ -8,12 +8,11 @@ CSV takes 15 times as long) and goes on from there. All positions are bytes.
 from __future__ import annotations
 
 import io
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlshell.errors import SourceNotFound
-from sqlshell.storage.uri import resolve
+from sqlshell.storage.uri import is_remote, open_binary, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,8 +33,10 @@ _MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\x78\x01", b"\x78\x9c", b"
 
 
 def can_be_cut(files: Sequence[FileInfo]) -> bool:
-    """Whether large ones are among the files and none of those is compressed."""
+    """Whether large ones are among the files and none of those is compressed or remote."""
     large = [f.path for f in files if f.size >= SPLIT_BYTES]
+    if any(map(is_remote, large)):  # counting quotes would fetch what stands before each range
+        return False
     return 0 < len(large) <= _LOOKED_AT and not any(map(_compressed, large))
 
 
@@ -71,7 +72,7 @@ def blocks(path: str, start: int, end: int | None, quote: str | None, size: int 
     """Whole records, about `size` bytes at a time: those that start in [start, end)."""
     mark = quote.encode() if quote else b""
     position = record_start(path, start, quote)
-    stop = os.path.getsize(resolve(path)) if end is None else record_start(path, end, quote)
+    stop = version(path)[2] if end is None else record_start(path, end, quote)
     rest = b""
     with _open(path) as f:
         f.seek(position)
@@ -119,8 +120,7 @@ def _last_end(data: bytes, mark: bytes) -> int:
 
 def _odd_before(path: str, position: int, mark: bytes) -> bool:
     """Whether an odd number of quotes stands before a position; counted on from the last one asked for."""
-    stat = os.stat(resolve(path))
-    known = _counted(path, stat.st_mtime_ns, stat.st_size, mark)
+    known = _counted(*version(path), mark)
     at = max(p for p in known if p <= position)
     odd = known[at]
     with _open(path) as f:
@@ -140,6 +140,7 @@ def _counted(path: str, mtime: int, size: int, mark: bytes) -> dict[int, bool]:
 
 def _open(path: str) -> BinaryIO:
     try:
-        return open(resolve(path), "rb")
+        opened: BinaryIO = open_binary(path)
+        return opened
     except FileNotFoundError:
         raise SourceNotFound(f"the file '{path}' is gone") from None

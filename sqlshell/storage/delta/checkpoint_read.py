@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import CorruptInputError, SourceNotFound
 from sqlshell.storage.delta.store import open_store
+from sqlshell.storage.uri import open_input
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +45,7 @@ def read_checkpoint(location: str, name: str) -> tuple[Columns, Columns, bytes]:
 
     path = open_store(location).path(name)
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(open_input(path)) as file:
             adds = _columns(file, "add", ADD_COLUMNS)
             removes = _columns(file, "remove", REMOVE_COLUMNS)
             lines = [line for kind in OTHERS for line in _lines(file, kind)]

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from sqlshell.errors import CorruptInputError, SourceNotFound
 from sqlshell.storage.delta.actions import DeletionVector
-from sqlshell.storage.uri import resolve
+from sqlshell.storage.uri import is_remote, open_binary, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,22 +56,21 @@ def read(location: str, vector: DeletionVector) -> np.ndarray[Any, Any]:
 def file_of(location: str, vector: DeletionVector) -> str:
     """The absolute path of a vector's file."""
     if vector.storage_type == "p":
-        return resolve(
-            unquote(vector.path_or_inline) if "://" not in vector.path_or_inline else vector.path_or_inline
-        )
+        given = vector.path_or_inline
+        return resolve(given if "://" in given else unquote(given), remote=True)
     if vector.storage_type != "u":
         raise CorruptInputError(f"unknown deletion vector storage '{vector.storage_type}' in '{location}'")
     prefix, encoded = vector.path_or_inline[:-20], vector.path_or_inline[-20:]
     name = f"deletion_vector_{UUID(bytes=z85_decode(encoded))}.bin"
-    return os.path.join(resolve(location), prefix, name) if prefix else os.path.join(resolve(location), name)
+    return os.path.join(resolve(location, remote=True), prefix, name)
 
 
 def _from_file(path: str, vector: DeletionVector) -> bytes:
     try:
-        with open(resolve(path), "rb") as f:
+        with open_binary(resolve(path, remote=True)) as f:
             f.seek(vector.offset or 0)
             head = f.read(4)
-            data = f.read(vector.size)
+            data: bytes = f.read(vector.size)
             check = f.read(4)
     except FileNotFoundError:
         raise SourceNotFound(f"the deletion vector file '{path}' is gone") from None
@@ -213,7 +212,7 @@ class VectorFile:
     @property
     def path(self) -> str:
         """Where `close` writes to."""
-        return os.path.join(resolve(self._location), f"deletion_vector_{self._id}.bin")
+        return os.path.join(resolve(self._location, remote=True), f"deletion_vector_{self._id}.bin")
 
     def add(self, positions: Iterable[int] | np.ndarray[Any, Any]) -> DeletionVector:
         """The vector of one data file's deleted positions."""
@@ -224,7 +223,11 @@ class VectorFile:
 
     def close(self) -> None:
         """Write the file, unless no vector was added."""
-        if len(self._data) > 1:
+        if len(self._data) > 1 and is_remote(self.path):
+            from sqlshell.storage import objects
+
+            objects.put(self.path, bytes(self._data), create=True)
+        elif len(self._data) > 1:
             with open(self.path, "xb") as f:
                 f.write(self._data)
                 f.flush()

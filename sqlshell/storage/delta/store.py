@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from sqlshell.errors import DiskFullError, OperationalError, SourceNotFound
 from sqlshell.records import dataclass
-from sqlshell.storage.uri import resolve
+from sqlshell.storage.uri import is_remote, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,10 @@ class LogFile:
 
 class LogStore(Protocol):
     """What log, commit and checkpoint code needs of a file system. Names are relative to the table's location."""
+
+    def path(self, name: str) -> str:
+        """The absolute path or URI of a file of the table."""
+        ...
 
     def names(self, folder: str) -> list[str]:
         """File names in a folder below the table; [] when there is none."""
@@ -143,6 +147,10 @@ def _sync_directory(path: str) -> None:
         os.close(handle)
 
 
-def open_store(location: str) -> LocalStore:
+def open_store(location: str) -> LogStore:
     """The store of a table's location."""
+    if is_remote(location):
+        from sqlshell.storage.delta.object_store import ObjectStore
+
+        return ObjectStore(location)
     return LocalStore(location)

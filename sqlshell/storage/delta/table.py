@@ -74,7 +74,7 @@ class DeltaTable:
         held: Callable[[], Iterable[int]] = tuple,
         user_metadata: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self.location = resolve(location)
+        self.location = resolve(location, remote=True)
         self.store: LogStore = store or open_store(self.location)
         self.call = call
         self.held = held
@@ -242,7 +242,7 @@ class DeltaTables:
 
     def open(self, location: str, base: str | None = None) -> DeltaTable:
         """The table at a location (relative ones below `base`), with what is known of its log."""
-        path = resolve(location, base)
+        path = resolve(location, base, remote=True)
         table = self._open.get(path)
         if table is None:
             table = DeltaTable(path, self._call, user_metadata=self._user_metadata)
