@@ -309,3 +309,39 @@ def test_a_delta_folder_is_never_read_as_plain_files(session: Session, table: Pa
     assert rows(session, "SELECT count(*) FROM 's3://lake/table'") == counted
     error = refused(session, "SELECT * FROM parquet.`s3://lake/table`")
     assert error.condition == "DELTA_INVALID_FORMAT"
+
+
+def test_of_racing_writers_one_wins(session: Session, bucket: Any, table: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
+
+    from sqlshell.storage.delta.store import open_store
+    from sqlshell.storage.secrets import put_in_force
+
+    put_in_force(session.secrets)
+    store = open_store("s3://lake/race")
+    for n in range(5):
+        contexts = [copy_context() for _ in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            runs = [
+                pool.submit(c.run, store.put_if_absent, f"_delta_log/{n}.json", str(i).encode())
+                for i, c in enumerate(contexts)
+            ]
+            won = [r.result() for r in runs]
+        assert won.count(True) == 1
+        assert store.read(f"_delta_log/{n}.json") == str(won.index(True)).encode()
+
+
+def test_a_commit_of_the_log_alone(session: Session, bucket: Any, table: Path) -> None:
+    upload(bucket, table, "altered")
+    session.execute("ALTER TABLE delta.`s3://lake/altered` ADD COLUMN z INT")
+    session.execute("RESTORE TABLE delta.`s3://lake/altered` TO VERSION AS OF 1")
+    assert rows(session, "SELECT count(*), sum(a) FROM delta.`s3://lake/altered`") == [(4, 10)]
+    for statement in (
+        "INSERT INTO delta.`s3://lake/altered` VALUES (1, 'x')",
+        "DELETE FROM delta.`s3://lake/altered` WHERE a = 2",
+        "CREATE TABLE r (a INT) LOCATION 's3://lake/r'",
+        "COPY (SELECT 1) TO 's3://lake/r.parquet'",
+    ):
+        assert refused(session, statement).condition == "UNSUPPORTED_FEATURE"
+    assert rows(session, "SELECT count(*) FROM delta.`s3://lake/altered`") == [(4,)]
