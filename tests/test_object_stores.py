@@ -339,7 +339,7 @@ def test_a_commit_of_the_log_alone(session: Session, bucket: Any, table: Path) -
     assert rows(session, "SELECT count(*), sum(a) FROM delta.`s3://lake/altered`") == [(4, 10)]
     for statement in (
         "INSERT INTO delta.`s3://lake/altered` VALUES (1, 'x')",
-        "DELETE FROM delta.`s3://lake/altered` WHERE a = 2",
+        "UPDATE delta.`s3://lake/altered` SET a = 3 WHERE a = 1",
         "CREATE TABLE r (a INT) LOCATION 's3://lake/r'",
         "COPY (SELECT 1) TO 's3://lake/r.parquet'",
     ):
