@@ -82,6 +82,19 @@ class Kernel:
         return vectors
 
     @property
+    def hashes(self) -> Any:
+        """The kernels of Spark's hash functions."""
+        from sqlshell.exec import hashes
+
+        return hashes
+
+    def infer(self, values: Sequence[str]) -> SqlType:
+        """The type that CSV inference gives to these values."""
+        from sqlshell.storage.inference import infer
+
+        return infer(values)
+
+    @property
     def trees(self) -> Any:
         """The kernel of tree ensembles."""
         from sqlshell.exec import trees

@@ -53,6 +53,8 @@ FAMILIES = (
     "higher_order",
     "json",
     "hashing",
+    "bitmap",
+    "csv",
     "vector",
 )
 """In the order in which a name is looked for: small tables and everyday functions first (all take 80 ms)."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sqlshell.functions.common import all_set, int32, let, per_distinct, together
+from sqlshell.functions.number_text import ROWS as NUMBERS
 from sqlshell.functions.registry import Function
 from sqlshell.functions.string_encoding import ROWS as ENCODING
 from sqlshell.functions.string_format import ROWS as FORMAT
 from sqlshell.functions.string_regexp import ROWS as REGEXP
 from sqlshell.functions.string_search import ROWS as SEARCH
+from sqlshell.functions.string_utf8 import ROWS as UTF8
 from sqlshell.types import Array, Binary, String
 
 
@@ -191,6 +193,8 @@ def _translate(k: Any, s: Any, old: Any, new: Any) -> Any:
 def _reverse(k: Any, s: Any) -> Any:
     if isinstance(k.type(0), Array):
         return s.list.reverse()
+    if _bytes(k):
+        return s.bin.encode("hex").str.extract_all("..").list.reverse().list.join("").str.decode("hex")
     # str.reverse keeps combining marks with their letter; Spark reverses code points.
     return s.str.split("").list.reverse().list.join("")
 
@@ -324,8 +328,8 @@ ROWS = (
     Function("translate", "string, string, string -> string",
              "The text with single characters replaced; characters without a partner are dropped.",
              "translate('AaBbCc', 'abc', '12')", lower=_translate),
-    Function("reverse", "string -> string | array<T> -> array<T>", "The text or array back to front.",
-             "reverse('Spark SQL')", lower=_reverse),
+    Function("reverse", "string -> string | binary -> binary | array<T> -> array<T>",
+             "The text, bytes or array back to front.", "reverse('Spark SQL')", lower=_reverse),
     Function("concat", "() -> string | string... -> string | binary... -> binary | array<T>... -> array<T>",
              "The arguments one after the other.", "concat('Spark', 'SQL')", lower=_concat),
     Function("concat_ws", "string -> string | string, string... -> string | string, any... -> string",
@@ -341,4 +345,4 @@ ROWS = (
 )
 # fmt: on
 
-FUNCTIONS = (*ROWS, *SEARCH, *REGEXP, *FORMAT, *ENCODING)
+FUNCTIONS = (*ROWS, *SEARCH, *REGEXP, *FORMAT, *ENCODING, *NUMBERS, *UTF8)

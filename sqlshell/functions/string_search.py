@@ -28,8 +28,31 @@ def _position(k: Any, s: Any, sub: Any) -> Any:
     )
 
 
-def _instr(k: Any, s: Any, sub: Any) -> Any:
+def _instr(k: Any, s: Any, sub: Any, start: Any = None, nth: Any = None) -> Any:
+    if start is not None:
+        nth = k.pl.lit(1, k.pl.Int32) if nth is None else nth
+        return per_distinct(k, _nth_position, k.pl.Int32, s, sub, start, nth)
     return together(k, lambda a, b: _position(k, a, b), s, sub)
+
+
+def _nth_position(s: str, sub: str, start: int, nth: int) -> int:
+    """The 1-based place of the n-th `sub` from a position on; a negative position searches backwards."""
+    if start == 0 or nth < 1:
+        return 0
+    if start > 0:
+        at = start - 2
+        for _ in range(nth):
+            at = s.find(sub, at + 1)
+            if at < 0:
+                return 0
+        return at + 1
+    last = len(s) + start
+    for _ in range(nth):
+        if last < 0:
+            return 0
+        at = s.rfind(sub, 0, last + len(sub))
+        last = at - 1
+    return at + 1
 
 
 def _locate(k: Any, sub: Any, s: Any, start: Any = None) -> Any:
@@ -200,7 +223,8 @@ def _quote(k: Any, s: Any) -> Any:
 
 # fmt: off
 ROWS = (
-    Function("instr", "string, string -> int", "The 1-based position of the second text in the first, or 0.",
+    Function("instr", "string, string, [int, int] -> int",
+             "The 1-based position of the second text in the first (the n-th, from a position on), or 0.",
              "instr('SparkSQL', 'SQL')", lower=_instr),
     Function("locate", "string, string, [int] -> int",
              "The 1-based position of the first text in the second, from a position on, or 0.",

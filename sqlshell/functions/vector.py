@@ -7,6 +7,7 @@ from typing import Any
 from sqlshell.expr.expr import Call, Literal
 from sqlshell.functions.common import constant
 from sqlshell.functions.registry import Function
+from sqlshell.functions.vector_distance import ROWS as DISTANCES
 from sqlshell.functions.vector_words import STOP_WORDS
 from sqlshell.types import DOUBLE, INT, Array, Field, SqlType, String, Struct
 
@@ -256,5 +257,6 @@ FUNCTIONS = (
              "The elements of array(...) and all their products of up to `degree` factors.",
              "ml_polynomial_expand(array(2.0D, 3.0D), 2)", lower=_polynomial,
              example_result="[2.0, 3.0, 4.0, 6.0, 9.0]"),
+    *DISTANCES,
 )
 # fmt: on

@@ -74,7 +74,42 @@ def _from_json(n: Namer, called: str, args: list[Any]) -> str:
     return f"{called}({n.name(args[0])})"
 
 
+def _mode(n: Namer, called: str, args: list[Any]) -> str | None:
+    if len(args) != 2:
+        return None
+    value, ordered = n.name(args[0]), n.name(args[1])
+    return f"mode() WITHIN GROUP (ORDER BY {value} DESC)" if ordered == "true" else f"mode({value})"
+
+
+def _assert_true(n: Namer, called: str, args: list[Any]) -> str | None:
+    if len(args) != 1:
+        return None
+    condition = n.name(args[0])
+    return f"assert_true({condition}, '{condition}' is not true!)"
+
+
+def _to_char(n: Namer, called: str, args: list[Any]) -> str | None:
+    """Bytes and dates become other calls, save that to_varchar of bytes keeps its name."""
+    if len(args) != 2:
+        return None
+    form = n.name(args[1])
+    if form.lower() in ("hex", "base64", "utf-8"):
+        if called == "to_varchar":
+            return None
+        return f"decode({n.names(args)})" if form.lower() == "utf-8" else f"{form.lower()}({n.name(args[0])})"
+    return f"{'to_char' if any(c in form for c in '09') else 'date_format'}({n.names(args)})"
+
+
+def _first_six(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"{called}({n.names(args[:6])})"
+
+
 SPECIAL_CALLS: dict[str, Callable[[Namer, str, list[Any]], str | None]] = {
+    "mode": _mode,
+    "assert_true": _assert_true,
+    "to_char": _to_char,
+    "to_varchar": _to_char,
+    "try_make_timestamp": _first_six,
     "if": _if,
     "isnull": _null_test,
     "isnotnull": _null_test,
@@ -102,4 +137,7 @@ SPECIAL_CALLS: dict[str, Callable[[Namer, str, list[Any]], str | None]] = {
     "from_json": _from_json,
     "from_csv": _from_json,
     "to_json": _from_json,
+    "to_csv": _from_json,
+    "schema_of_json": _from_json,
+    "schema_of_csv": _from_json,
 }

@@ -46,7 +46,7 @@ RENAMED = {
     "array_agg": "collect_list",
     "curdate": "current_date",
     "current_database": "current_schema",
-    "to_varchar": "to_char",
+    "random": "rand",
     "dateadd": "date_add",
 }
 _TIME_FORMAT = "yyyy-MM-dd HH:mm:ss"
@@ -83,6 +83,11 @@ DEFAULTS: dict[str, dict[int, tuple[str, ...]]] = {
     "reduce": {3: (_IDENTITY,)},
     "str_to_map": {1: (",", ":"), 2: (":",)},
     "make_dt_interval": {1: ("0", "0", "0.000000"), 2: ("0", "0.000000"), 3: ("0.000000",)},
+    "mask": {1: ("X", "x", "n", "NULL"), 2: ("x", "n", "NULL"), 3: ("n", "NULL"), 4: ("NULL",)},
+    "hmac": {2: ("SHA-256",)},
+    "instr": {3: ("1",)},
+    "sentences": {1: ("", ""), 2: ("",)},
+    "time_bucket": {2: ("TIMESTAMP '1970-01-01 00:00:00'",)},
     "make_ym_interval": {1: ("0",)},
 }
 VARIABLE = "namedlambdavariable()"

@@ -1,0 +1,198 @@
+"""CSV in text columns: records to structs and back. Cutting a record runs in Python over distinct texts."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import Any
+
+from sqlshell.errors import AnalysisError, NotSupportedError, ParseError
+from sqlshell.expr.expr import Call, Literal
+from sqlshell.functions.common import constant, per_distinct, unsupported
+from sqlshell.functions.registry import Function
+from sqlshell.types import (
+    STRING,
+    Array,
+    Binary,
+    Date,
+    Field,
+    Map,
+    SqlType,
+    String,
+    Struct,
+    Timestamp,
+    TimestampNtz,
+)
+
+_KNOWN = {
+    "sep",
+    "delimiter",
+    "quote",
+    "nullvalue",
+    "timestampformat",
+    "dateformat",
+    "timestampntzformat",
+    "mode",
+}
+
+
+def options_of(args: Any, i: int, known: set[str], fn: str, span: Any = None) -> dict[str, str]:
+    """The options map (constants) at argument `i` by lower-case name; unknown ones are refused."""
+    if len(args) <= i:
+        return {}
+    arg = args[i]
+    if isinstance(arg, Literal) and isinstance(arg.value, tuple):
+        found = {str(n): str(v) for n, v in arg.value}
+    elif isinstance(arg, Call) and arg.fn == "map" and all(isinstance(a, Literal) for a in arg.args):
+        values = [str(a.value) for a in arg.args if isinstance(a, Literal)]
+        found = dict(zip(values[::2], values[1::2], strict=True))
+    else:
+        raise AnalysisError(
+            f"the options of {fn} are a map of constants",
+            condition="INVALID_OPTIONS.NON_MAP_FUNCTION",
+            span=span,
+        )
+    for name in found:
+        if name.lower() not in known:
+            raise NotSupportedError(f"the option {name} of {fn} is not supported", span=span)
+    return {n.lower(): v for n, v in found.items()}
+
+
+def cells(text: str, sep: str = ",", quote: str = '"') -> list[str | None]:
+    """The fields of one record; an empty one that was not quoted is NULL."""
+    try:
+        row = next(
+            csv.reader([text], delimiter=sep, quotechar=quote or None, escapechar="\\", strict=False), [""]
+        )
+    except csv.Error:
+        return [text]
+    return [v if v else None for v in row]
+
+
+def _options(k: Any, i: int) -> dict[str, str]:
+    return options_of(k.call.args, i, _KNOWN, k.call.fn, k.call.span)
+
+
+def _sep(options: dict[str, str]) -> str:
+    return options.get("sep") or options.get("delimiter") or ","
+
+
+def _from_csv(k: Any, text: Any, schema: Any, _: Any = None) -> Any:
+    pl, t, options = k.pl, k.call.type, _options(k, 2)
+    sep, quote = _sep(options), options.get("quote", '"')
+    null = options.get("nullvalue")
+    if options.get("mode", "PERMISSIVE").upper() != "PERMISSIVE":
+        raise unsupported(k, "from_csv reads in PERMISSIVE mode only")
+
+    def run(s: str) -> list[str | None]:
+        return [None if v == null else v for v in cells(s, sep, quote)]
+
+    def build(record: Any) -> Any:
+        fields = [
+            _read(k, record.list.get(i, null_on_oob=True), f.type, options).alias(f.name)
+            for i, f in enumerate(t.fields)
+        ]
+        return pl.when(record.is_not_null()).then(pl.struct(fields))
+
+    return k.let([per_distinct(k, run, pl.List(pl.String), text)], build)
+
+
+def _read(k: Any, e: Any, t: SqlType, options: dict[str, str]) -> Any:
+    from sqlshell.functions.datetime_format import parsed
+
+    if isinstance(t, (Array, Map, Struct)):
+        raise unsupported(k, f"a CSV field cannot be {t}")
+    form = options.get(_format_name(t))
+    if form is None:
+        return k.cast(e, STRING, t, True)
+    instant = parsed(k, e, form)
+    if isinstance(t, Timestamp):
+        return instant
+    wall = k.to_wall(instant)
+    return wall.dt.date() if isinstance(t, Date) else wall
+
+
+def _format_name(t: SqlType) -> str:
+    if isinstance(t, Date):
+        return "dateformat"
+    if isinstance(t, TimestampNtz):
+        return "timestampntzformat"
+    return "timestampformat" if isinstance(t, Timestamp) else ""
+
+
+def _schema_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
+    from sqlshell.types_ddl import parse_schema, parse_type
+
+    text = getattr(args[1], "value", None)
+    if not isinstance(text, str):
+        raise AnalysisError(
+            "the schema of from_csv is a constant text", condition="INVALID_SCHEMA.NON_STRING_LITERAL"
+        )
+    try:
+        found = parse_type(text)
+    except ParseError:
+        found = parse_schema(text)
+    if not isinstance(found, Struct):
+        raise AnalysisError("the schema of from_csv is a struct", condition="INVALID_SCHEMA.NON_STRUCT_TYPE")
+    return found
+
+
+def _to_csv(k: Any, record: Any, _: Any = None) -> Any:
+    pl, t, options = k.pl, k.type(0), _options(k, 1)
+    sep, quote = _sep(options), options.get("quote", '"')
+    special = "[" + re.escape(sep + quote) + r"\r\n]"
+
+    def field(s: Any, f: Field) -> Any:
+        text = _written(k, s.struct.field(f.name), f.type, options)
+        if isinstance(f.type, String):
+            text = _quoted(pl, text, quote, special)
+        return text.fill_null(options.get("nullvalue", ""))
+
+    def build(s: Any) -> Any:
+        line = pl.concat_str([field(s, f) for f in t.fields], separator=sep)
+        return pl.when(s.is_not_null()).then(line)
+
+    return k.let([record], build)
+
+
+def _quoted(pl: Any, text: Any, quote: str, special: str) -> Any:
+    inner = text.str.replace_all(quote, "\\" + quote, literal=True)
+    wrapped = pl.lit(quote) + inner + pl.lit(quote)
+    return pl.when(text.str.contains(special) | (text == "")).then(wrapped).otherwise(text)
+
+
+def _written(k: Any, e: Any, t: SqlType, options: dict[str, str]) -> Any:
+    from sqlshell.functions import datetime_pattern
+
+    if isinstance(t, (Array, Map, Struct, Binary)):
+        raise unsupported(k, f"to_csv does not write {t}")
+    form = options.get(_format_name(t))
+    if isinstance(t, Timestamp):
+        return datetime_pattern.write(k, k.to_wall(e), e, form or "yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
+    if isinstance(t, TimestampNtz):
+        return e.dt.strftime("%Y-%m-%dT%H:%M:%S%.3f")
+    return k.cast(e, t, STRING)
+
+
+def _schema_of(k: Any, text: Any, _: Any = None) -> Any:
+    pl, options = k.pl, _options(k, 1)
+    sample = constant(k, 0, "sample")
+    if sample is None:
+        return pl.lit(None, dtype=pl.String)
+    fields = []
+    for i, value in enumerate(cells(sample, _sep(options), options.get("quote", '"'))):
+        found = STRING if value is None else k.infer([value])
+        fields.append(f"_c{i}: {str(found).upper()}")
+    return pl.lit("STRUCT<" + ", ".join(fields) + ">")
+
+
+# fmt: off
+FUNCTIONS = (
+    Function("from_csv", "string, string, [map] -> fn", "A CSV record as a struct given in DDL.",
+             "from_csv('1, 0.8', 'a INT, b DOUBLE')", lower=_from_csv, returns=_schema_type, nullable=lambda n: True),
+    Function("to_csv", "struct, [map] -> string", "A struct as a CSV record.", "to_csv(named_struct('a', 1, 'b', 2))",
+             lower=_to_csv),
+    Function("schema_of_csv", "string, [map] -> string", "The schema of a CSV sample in DDL.", "schema_of_csv('1,abc')",
+             lower=_schema_of, nullable=lambda n: True),
+)
+# fmt: on
