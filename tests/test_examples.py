@@ -8,6 +8,7 @@ statement a line; the list only shrinks: a statement that passes must be taken o
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OPEN = ANSWERS / "examples_open.txt"
 LEFT_OUT_GROUPS = {"sketch_funcs", "xml_funcs", "st_funcs", "avro_funcs", "protobuf_funcs"}
 LEFT_OUT = {"java_method", "reflect", "try_reflect", "measure", "timestamp_nanos"}
+SKETCHES = re.compile(r"sketch|^(theta|kll|hll|tuple|approx_top_k)_")
 LEFT_OUT_TYPES = ("timestamp_ltz(9)", "timestamp_ntz(9)")
 """Outside sqlshell's scope: the JVM's own, sketches, XML, geospatial, Avro, Protobuf, metric views, nanoseconds."""
 VOLATILE = {
@@ -34,7 +36,7 @@ VOLATILE = {
     "monotonically_increasing_id", "session_window", "aes_encrypt", "try_aes_encrypt", "encrypt",
 }  # fmt: skip
 """Functions of which an example's rows differ from run to run, or tell about Spark itself: schemas count."""
-LEAST = 0.74
+LEAST = 0.76
 """The share that must pass; raised as it grows."""
 
 
@@ -42,7 +44,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(group, function, example) of everything that counts, each statement once."""
     seen = set()
     for name, function in json.loads(EXAMPLES.read_text()).items():
-        if function["group"] in LEFT_OUT_GROUPS or name in LEFT_OUT:
+        if function["group"] in LEFT_OUT_GROUPS or name in LEFT_OUT or SKETCHES.search(name):
             continue
         for example in function["examples"]:
             said = example.get("message", "")
