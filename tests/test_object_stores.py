@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -345,3 +346,13 @@ def test_a_commit_of_the_log_alone(session: Session, bucket: Any, table: Path) -
     ):
         assert refused(session, statement).condition == "UNSUPPORTED_FEATURE"
     assert rows(session, "SELECT count(*) FROM delta.`s3://lake/altered`") == [(4,)]
+
+
+def test_the_page_of_object_stores(session: Session, files: Path, table: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "object-stores.md").read_text()
+    (code,) = re.findall(r"^```sql\n(.*?)^```", page, re.M | re.S)
+    secret, *queries = [text for text in code.splitlines() if text]
+    assert secret.startswith("CREATE SECRET lake (TYPE s3, KEY_ID '...', SECRET '...', REGION")
+    # on the page the endpoint is Amazon's; the secret that the session has stands for it
+    for query in queries:
+        assert rows(session, query.replace("*.parquet", "a.parquet"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -76,9 +77,12 @@ class _Writer:
         self.task = task
         self.run_id = uuid4()
         self.files: dict[str, tuple[str | None, ...]] = {}
+        self.failed = False
 
     def name(self, args: Any) -> str:
         """Where the next file of a partition goes (called by polars, from its threads)."""
+        if self.failed:
+            raise InternalError("a failed write begins no file")
         keys = args.partition_keys
         values: tuple[str | None, ...] = keys.row(0) if keys.width else ()
         number = len(self.files)
@@ -158,16 +162,25 @@ class _Writer:
         return out
 
     def discard(self) -> None:
-        """Remove what a failed attempt wrote; what cannot be removed is an orphan that VACUUM finds."""
-        left = set(self.files)
-        for _ in range(10):  # polars' threads may create a file after its query has failed
-            for name in list(left):
+        """Remove what a failed attempt wrote, also what Polars' threads create after their query has failed.
+
+        Names that no file has got yet are watched for ten more seconds, beside the next task.
+        """
+        self.failed = True
+        if not self._removed(10):
+            threading.Thread(target=self._removed, args=(500,), daemon=True).start()
+
+    def _removed(self, tries: int) -> bool:
+        """Whether every file that was named has been there and is gone."""
+        for _ in range(tries):
+            for name in list(self.files):
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self.root, name))
-                    left.discard(name)
-            if not left:
-                return
+                    del self.files[name]
+            if not self.files:
+                return True
             time.sleep(0.02)
+        return False
 
 
 def _count(spec: WriteSpec, path: str) -> int:

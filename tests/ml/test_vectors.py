@@ -19,7 +19,7 @@ def session() -> Iterator[Session]:
         yield s
 
 
-@pytest.mark.parametrize("row", [f for f in FUNCTIONS if f.example], ids=lambda r: r.name)
+@pytest.mark.parametrize("row", [f for f in FUNCTIONS if f.example_result], ids=lambda r: r.name)
 def test_examples(session: Session, row: object) -> None:
     name, example, wanted = row.name, row.example, row.example_result  # type: ignore[attr-defined]
     (value,) = next(iter(session.execute(f"SELECT {example}").rows()))
