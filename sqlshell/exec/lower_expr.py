@@ -101,6 +101,13 @@ class Kernel:
 
         return trees
 
+    @property
+    def factors(self) -> Any:
+        """The kernels of matrix factorizations."""
+        from sqlshell.exec import factors
+
+        return factors
+
     # What a lowering may ask about its call
 
     @property

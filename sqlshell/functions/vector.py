@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlshell.expr.expr import Call, Literal
 from sqlshell.functions.common import constant
+from sqlshell.functions.factors import ROWS as FACTORS
 from sqlshell.functions.registry import Function
 from sqlshell.functions.vector_distance import ROWS as DISTANCES
 from sqlshell.functions.vector_words import STOP_WORDS
@@ -258,5 +259,6 @@ FUNCTIONS = (
              "ml_polynomial_expand(array(2.0D, 3.0D), 2)", lower=_polynomial,
              example_result="[2.0, 3.0, 4.0, 6.0, 9.0]"),
     *DISTANCES,
+    *FACTORS,
 )
 # fmt: on

@@ -41,6 +41,7 @@ class TrainingSpec:
     dummy: bool = False
     start: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] | None = None
     start_features: tuple[Feature, ...] = ()
+    start_files: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -370,8 +371,12 @@ def _of_width(matrix: Matrix, width: int, rows: int) -> Matrix:
 
 def train(gang: Gang, parts: Sequence[Columns], spec: TrainingSpec) -> TrainResult:
     """The body of a training gang."""
+    row = estimators.get(spec.model_type)
+    if row.train is not None:
+        own: TrainResult = row.train(gang, parts, spec)
+        return own
     training = Training(gang, parts, spec)
-    fit = estimators.get(spec.model_type).fit
+    fit = row.fit
     assert fit is not None
     fitted: Fitted = fit(training, spec.options)
     parameters = {}

@@ -19,7 +19,8 @@ SELECT avg(abs(y - p)) AS mean_absolute_error,
        median(abs(y - p)) AS median_absolute_error,
        1 - avg((y - p) * (y - p)) / nullif(var_pop(y), 0) AS r2_score,
        1 - var_pop(y - p) / nullif(var_pop(y), 0) AS explained_variance
-FROM (SELECT CAST(label AS DOUBLE) AS y, predicted AS p FROM __input WHERE label IS NOT NULL)
+FROM (SELECT CAST(label AS DOUBLE) AS y, predicted AS p FROM __input
+      WHERE label IS NOT NULL AND predicted IS NOT NULL)
 """
 
 # Of the second class when there are two, else averaged over the classes that occur (macro); a class never predicted
@@ -79,6 +80,11 @@ SELECT score AS threshold, true_positives / nullif(positives, 0) AS recall,
 FROM running ORDER BY score DESC
 """
 
+IMPLICIT = """
+SELECT avg(power(predicted - if(label > 0, 1, 0), 2)) AS mean_squared_error FROM __input
+WHERE label IS NOT NULL AND predicted IS NOT NULL
+"""
+
 CLUSTERS = "SELECT avg(distance * distance) AS mean_squared_distance FROM __input"
 
 
@@ -95,6 +101,8 @@ def metrics_text(model: Model, options: dict[str, Any]) -> str:
             return CLASSIFICATION.format(
                 area=AREA.format(positive=positive), only=f" WHERE label = {positive}"
             )
+        case "recommendation":
+            return IMPLICIT if model.options["feedback_type"] == "implicit" else REGRESSION
         case "clustering":
             return CLUSTERS
     ratio = sum(model.values("ratio")) if "ratio" in model.parameters else 0.0

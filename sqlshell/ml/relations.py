@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import Case, Expr, Literal, When, substitute
-from sqlshell.ml import evaluate, insights
+from sqlshell.ml import evaluate, insights, recommend
 from sqlshell.ml.column_names import column_names
 from sqlshell.ml.constant_rows import constant_rows
 from sqlshell.ml.model import Model, of_version
@@ -260,6 +260,8 @@ def _weights(
     f: ModelFunctions, model: Model, data: BoundQuery | None, options: dict[str, Any], span: Span | None
 ) -> Answer:
     """One row per feature (and class, for more than two); categories are listed within their feature."""
+    if model.estimator.task == "recommendation":
+        return recommend.weights(model), None
     if model.data["model_type"] not in ("linear_reg", "logistic_reg"):
         raise AnalysisError(
             f"ML.WEIGHTS needs a linear or logistic model; `{model.name}` is a {model.estimator.name}",
@@ -398,6 +400,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Answer], tuple[str, ...], bool | None]
     "ml_evaluate": (_evaluate, ("threshold",), None),
     "ml_confusion_matrix": (_confusion, ("threshold",), True),
     "ml_roc_curve": (_roc, (), True),
+    "ml_recommend": (recommend.recommend, ("top_k",), None),
     "ml_weights": (_weights, (), False),
     "ml_centroids": (_centroids, (), False),
     "ml_principal_components": (_components, (), False),

@@ -28,7 +28,8 @@ STEPS = 5
 
 RANDOM_TRIALS = 10
 MOST_TRIALS = 200
-OBJECTIVES = {"regression": "r2_score", "classification": "log_loss", "clustering": "mean_squared_distance"}
+OBJECTIVES = {"regression": "r2_score", "classification": "log_loss", "clustering": "mean_squared_distance",
+              "recommendation": "mean_squared_error"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import Expr, Literal
-from sqlshell.ml import transform
+from sqlshell.ml import recommend, transform
 from sqlshell.ml.model import Feature, Model
 from sqlshell.ml.options import model_type
 from sqlshell.ml.packages import need_package
@@ -130,7 +130,7 @@ def create(
     need_package(estimator)
     options = trials[0].options
     prepared = prepare(around, estimator, options, statement, query)
-    if estimator.fit is None:
+    if estimator.task == "transform":
         data = data_of(around, statement, source, options, prepared, estimator)
         data |= {"features": [as_json(f) for f, _ in prepared.features], "classes": [], "seconds": 0.0}
         return around.models.add(statement.name, data, {}, options["description"])
@@ -204,11 +204,13 @@ def prepare(
     skipped = {str(options[k]).lower() for k in ("weight_col", "data_split_col") if options[k]}
     skipped |= {n.lower() for n in options["input_label_cols"]}
     features = tuple(
-        (_feature(n, c.type, estimator), c)
+        (_feature(n, c.type, estimator, options), c)
         for n, c in zip(transformed.names, transformed.plan.output, strict=True)
         if n.lower() not in skipped
     )
-    if not features:
+    if estimator.task == "recommendation":
+        recommend.roles([f for f, _ in features], options)
+    elif not features:
         raise AnalysisError("the model has no features", condition="NO_FEATURES", span=statement.name_span)
     used = transform.used_inputs(transformed.plan, {c.id for _, c in features}, query.plan)
     inputs = [
@@ -276,7 +278,9 @@ def _label(
 ) -> tuple[Expr | None, SqlType | None]:
     """The label as training reads it, and its own type."""
     names = options["input_label_cols"]
-    if estimator.task not in ("regression", "classification"):
+    if estimator.task == "recommendation":
+        names = options["input_label_cols"] = (options["rating_col"],)
+    elif estimator.task not in ("regression", "classification"):
         if names:
             raise AnalysisError(
                 f"{estimator.name} has no label", condition="INVALID_MODEL_OPTION_COMBINATION",
@@ -304,7 +308,7 @@ def _label(
             + "; TRANSFORM has to list the label too",
         )  # fmt: skip
     t = column.type
-    if estimator.task == "regression":
+    if estimator.task in ("regression", "recommendation"):
         if not isinstance(t, Numeric):
             raise AnalysisError(
                 f"{estimator.name} predicts numbers; the label `{names[0]}` is {t}",
@@ -321,8 +325,10 @@ def _label(
     )
 
 
-def _feature(name: str, t: SqlType, estimator: Estimator) -> Feature:
+def _feature(name: str, t: SqlType, estimator: Estimator, options: dict[str, Any]) -> Feature:
     """How a column enters the model. transform_only takes any type."""
+    if estimator.task == "recommendation":
+        return recommend.feature(name, t, options)
     if isinstance(t, (Numeric, Boolean)) or (isinstance(t, Temporal) and str(t) in ("date", "timestamp")):
         return Feature(name, "numeric", str(t))
     if isinstance(t, String):
@@ -345,6 +351,8 @@ def _feature(name: str, t: SqlType, estimator: Estimator) -> Feature:
 def _read(f: Feature, e: Expr) -> Expr:
     """A feature as the gang reads it."""
     t = e.type
+    if f.kind == "id":
+        return recommend.id_value(f, e)
     if f.kind == "numeric":
         if isinstance(t, Temporal):
             return cast_to(
@@ -375,7 +383,7 @@ def _train(
     if splits:
         items.append(named("fraction", prepared.fraction))
     plan = Project(_with_raw(prepared, items), tuple(items))
-    start, start_features = _warm_start(around, trials[0], statement)
+    start, start_features, start_files = _warm_start(around, trials[0], statement)
     specs = []
     for options in trials:
         method = options["category_encoding_method"]
@@ -385,7 +393,7 @@ def _train(
             options["input_label_cols"][0] if prepared.label is not None else None,
             prepared.weight is not None, prepared.eval_fraction if splits else 0.0,
             method == "dummy_encoding" or (method == "auto" and estimator.encoding == "dummy" and plain),
-            start, start_features,
+            start, start_features, start_files,
         ))  # fmt: skip
     names = tuple(i.column.name for i in items)
     if len(specs) > 1:
@@ -417,9 +425,9 @@ def _widened(plan: Plan, extra: list[Named]) -> Plan:
 
 def _warm_start(
     around: Surroundings, options: dict[str, Any], statement: CreateModel
-) -> tuple[dict[str, Any] | None, tuple[Feature, ...]]:
+) -> tuple[dict[str, Any] | None, tuple[Feature, ...], dict[str, bytes]]:
     if not options["warm_start"]:
-        return None, ()
+        return None, (), {}
     from sqlshell.ml.model import of_version
     from sqlshell.storage.models import Reference
 
@@ -429,7 +437,7 @@ def _warm_start(
             f"warm_start needs a {options['model_type']}, the current version is a {before.data['model_type']}",
             condition="INVALID_WARM_START",
         )
-    return {n: (p.shape, p.values) for n, p in before.parameters.items()}, before.features
+    return {n: (p.shape, p.values) for n, p in before.parameters.items()}, before.features, before.files
 
 
 def _hold_out(around: Surroundings, prepared: Prepared, model: Model, result: TrainResult) -> dict[str, Any]:

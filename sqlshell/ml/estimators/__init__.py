@@ -24,6 +24,7 @@ MODULES = {
     "kmeans": "kmeans",
     "pca": "pca",
     "naive_bayes": "naive_bayes",
+    "matrix_factorization": "matrix_factorization",
     "boosted_tree_classifier": "trees",
     "boosted_tree_regressor": "trees",
     "random_forest_classifier": "trees",
@@ -35,7 +36,8 @@ MODULES = {
 
 @dataclass(frozen=True)
 class Estimator:
-    """A row of the table. `task` is regression, classification, clustering, reduction or transform.
+    """A row of the table. `task` is regression, classification, clustering, reduction, recommendation or
+    transform.
 
     `fit(training, options)` gives `ml.body.Fitted`; `outputs(model, inputs, options)` the named expressions that
     ML.PREDICT adds, over one expression per feature. `check(options)` raises for combinations that do not go.
@@ -57,6 +59,8 @@ class Estimator:
     """NULL stays NaN in the matrix instead of becoming the mean."""
     package: tuple[str, str] | None = None
     """(module, extra) of the library that training needs."""
+    train: Callable[..., Any] | None = None
+    """`train(gang, parts, spec)` instead of `fit`: a body of its own, for what is no matrix of features."""
 
 
 def get(name: str, span: Span | None = None) -> Estimator:
