@@ -34,6 +34,8 @@ from sqlshell.records import replace
 from sqlshell.storage.delta.conflicts import WHOLE_TABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlshell.parser.statement_dml import Insert
     from sqlshell.plan.bind_store import StoredRows
     from sqlshell.result import Result
@@ -84,7 +86,7 @@ def _replace_files(w: Writing, rows: StoredRows) -> tuple[Outcome, int]:
     """All files go, or those of the partitions that get new ones."""
     outcome = Outcome([])
     inserted = _written(w, rows, outcome)
-    gone = w.snapshot.files()
+    gone: Sequence[Add] = w.snapshot.files()
     dynamic = w.session.settings.get("sqlshell.write.partitionOverwriteMode") == "dynamic"
     if dynamic and w.snapshot.partition_columns:
         touched = {f.partition for f in outcome.files}

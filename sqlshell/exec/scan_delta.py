@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.exec.delta_types import arrow_schema, file_dtype, is_widened
-from sqlshell.exec.scan_delta_leaves import LeafReader, file_shapes
 from sqlshell.storage import parquet
 from sqlshell.storage.delta import deletion_vectors
 from sqlshell.storage.source import FILE_PATH, ROW_INDEX
@@ -126,6 +125,8 @@ class _Reader:
         mapping = self.table.mapping
         cast: set[FileInfo] = set()
         if self.widened and mapping != "none":
+            from sqlshell.exec.scan_delta_leaves import file_shapes
+
             key = json.dumps([c.to_json() for c in self.columns])
             cast = {f for f in files if file_shapes(f.path, mapping, key)[2]}
         if mapping == "id":
@@ -138,6 +139,8 @@ class _Reader:
 
     def leaf_by_leaf(self, pieces: list[Piece]) -> pl.LazyFrame:
         """By pyarrow: single leaves of nested columns, any names and types."""
+        from sqlshell.exec.scan_delta_leaves import LeafReader  # and pyarrow, which takes as long as Polars
+
         files = [f for f, _ in pieces]
         constants = {p: self._partition_series(p, files) for p in self.partitions}
         reader = LeafReader(self.request, self.columns, constants, self._positions)

@@ -5,11 +5,14 @@ A Source is small and picklable: file lists travel with the plan, file contents 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlshell.storage.delta.actions import DeletionVector
     from sqlshell.storage.delta.schema import TableSchema
     from sqlshell.types import Struct
@@ -48,6 +51,44 @@ class FileInfo:
     partition: tuple[str | None, ...] = ()
     modified: float = 0.0
     vector: DeletionVector | None = None
+
+
+class FileList(Sequence[FileInfo]):
+    """Files that become records when asked for, by their place; a tuple on the other side of a pickle."""
+
+    def __init__(
+        self, sizes: list[int], rows: Callable[[], list[int | None]], make: Callable[[int], FileInfo]
+    ) -> None:
+        self._sizes = sizes
+        self._rows = rows
+        self._make = make
+        self._made: dict[int, FileInfo] = {}
+
+    def totals(self) -> tuple[int, int | None]:
+        """Bytes and, when every file tells, rows of all files."""
+        rows = self._rows()
+        return sum(self._sizes), None if None in rows else sum(rows)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    @overload
+    def __getitem__(self, index: int) -> FileInfo: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[FileInfo, ...]: ...
+    def __getitem__(self, index: int | slice) -> FileInfo | tuple[FileInfo, ...]:
+        if isinstance(index, slice):
+            return tuple([self[i] for i in range(*index.indices(len(self)))])
+        at = index + len(self) if index < 0 else index
+        found = self._made.get(at)
+        if found is None:
+            if not 0 <= at < len(self):
+                raise IndexError(index)
+            found = self._made[at] = self._make(at)
+        return found
+
+    def __reduce__(self) -> tuple[type, tuple[list[FileInfo]]]:
+        return tuple, ([*self],)
 
 
 class DriverOnly:
@@ -96,7 +137,7 @@ class Source:
     name: str
     format: str
     schema: Struct
-    files: tuple[FileInfo, ...] = ()
+    files: Sequence[FileInfo] = ()
     partition_columns: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     stats: tuple[tuple[str, ColumnStats], ...] = field(default=(), compare=False, repr=False)
@@ -105,6 +146,8 @@ class Source:
     @property
     def rows(self) -> int | None:
         """Rows in all files, when every file tells."""
+        if isinstance(self.files, FileList):
+            return self.files.totals()[1]
         total = 0
         for f in self.files:
             if f.rows is None:
@@ -115,6 +158,8 @@ class Source:
     @property
     def size(self) -> int:
         """Bytes in all files."""
+        if isinstance(self.files, FileList):
+            return self.files.totals()[0]
         return sum(f.size for f in self.files)
 
     def column_stats(self, name: str) -> ColumnStats | None:

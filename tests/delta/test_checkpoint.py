@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ import pytest
 from sqlshell.errors import AnalysisError
 from sqlshell.records import replace
 from sqlshell.storage.delta import deletion_vectors, maintenance
-from sqlshell.storage.delta.actions import DomainMetadata
+from sqlshell.storage.delta.actions import DomainMetadata, to_json
 from sqlshell.storage.delta.checkpoint_read import stats_text
+from sqlshell.storage.delta.checkpoint_write import write_checkpoint
 from sqlshell.storage.delta.commit import commit
 from sqlshell.storage.delta.log import LOG, commit_name
 from sqlshell.storage.delta.table import DeltaTable
@@ -186,3 +188,40 @@ def test_struct_statistics_keep_decimals_digits() -> None:
 
     row = {"numRecords": 3, "minValues": {"d": Decimal("9007199254740993.01"), "n": None}}
     assert stats_text(row) == '{"numRecords":3,"minValues":{"d":9007199254740993.01}}'
+
+
+def test_files_of_a_checkpoint_become_records_when_needed(table: DeltaTable, session: Session) -> None:
+    """A filtered query of many files makes a record of those that it reads, and later commits count."""
+    many = [replace(file(table), path=f"f{i}.parquet", stats=numbered(1000 + i)) for i in range(300)]
+    before = [a.stats for a in table.latest().files()]
+    name = commit_name(table.latest().version + 1)
+    with open(os.path.join(table.location, name), "w") as f:
+        f.write("".join(f"{to_json(a)}\n" for a in many))
+    version = int(name[-25:-5])
+    write_checkpoint(table.location, version)
+    with open(os.path.join(table.location, commit_name(version + 1)), "w") as f:
+        f.write(to_json(many[7].removed(1)) + "\n" + to_json(replace(many[8], stats=numbered(2000))) + "\n")
+
+    shown = session.execute(
+        f"EXPLAIN SELECT * FROM delta.`{table.location}` WHERE id IN (1007, 1008, 1009, 2000)"
+    ).rows()
+    files = session.tables.open(table.location).latest().files()
+    assert "files 2 of 302" in str(list(shown))
+    assert files.base is not None
+    assert len(files.base.made) <= 2
+    assert [a.stats for a in files] == [
+        *before,
+        *(numbered(1000 + i) for i in range(300) if i not in {7, 8}),
+        numbered(2000),
+    ]
+    again = files.base.where[many[0].key]
+    copied = session.tables.open(table.location).latest().state.files.copy()
+    copied[many[0].key] = many[1]
+    assert copied[many[0].key] is many[1]
+    assert files.base.action(again) == replace(many[0], data_change=False)
+
+
+def numbered(i: int) -> str:
+    return json.dumps(
+        {"numRecords": 1, "minValues": {"id": i}, "maxValues": {"id": i}, "nullCount": {"id": 0}}
+    )

@@ -50,7 +50,7 @@ def duckdb_rows(path: str, sql: str) -> list[tuple[Any, ...]]:
 
 
 def adds(path: str) -> tuple[Add, ...]:
-    return DeltaTable(path).latest().files()
+    return tuple(DeltaTable(path).latest().files())
 
 
 @pytest.fixture(params=["solo", "pool"])

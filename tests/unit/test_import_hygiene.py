@@ -23,3 +23,10 @@ def test_loads_nothing_heavy(name: str) -> None:
     code = f"{CASES[name]}\nimport sys\nprint('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "LOADED []" in done.stdout
+
+
+def test_a_scan_of_a_delta_table_needs_no_pyarrow() -> None:
+    """In a worker it takes as long to load as Polars does."""
+    code = "import sqlshell.exec.worker, sqlshell.exec.scan_delta, sys; print('pyarrow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

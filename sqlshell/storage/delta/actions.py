@@ -51,7 +51,7 @@ class Add:
     @property
     def key(self) -> str:
         """Path and deletion vector: what a later `remove` names."""
-        return _key(self.path, self.deletion_vector)
+        return file_key(self.path, self.deletion_vector)
 
     def removed(self, deletion_timestamp: int, *, data_change: bool = True) -> Remove:
         """The action that takes this file out of the table."""
@@ -84,7 +84,7 @@ class Remove:
 
     @property
     def key(self) -> str:
-        return _key(self.path, self.deletion_vector)
+        return file_key(self.path, self.deletion_vector)
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,8 @@ Action = (
 )
 
 
-def _key(path: str, vector: DeletionVector | None) -> str:
+def file_key(path: str, vector: DeletionVector | None) -> str:
+    """Path and deletion vector as one text."""
     return path if vector is None else f"{path}\0{vector.unique_id}"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.storage.delta.actions import Add, DeletionVector, Remove, Sidecar, parse_commit
+from sqlshell.storage.delta.actions import Action, Add, Remove, Sidecar, parse_commit
+from sqlshell.storage.delta.files import A, Columns, Files
 from sqlshell.storage.delta.log import SIDECARS
 from sqlshell.storage.delta.snapshot import LogState
 
@@ -12,34 +14,43 @@ if TYPE_CHECKING:
     from sqlshell.storage.delta.log import Checkpoint
     from sqlshell.storage.delta.table import DeltaTable
 
+Part = tuple[list[list[Any]], list[list[Any]], list[Action]]
+
 
 def load_checkpoint(table: DeltaTable, checkpoint: Checkpoint) -> LogState:
     """The state at a checkpoint. Raises CORRUPT_INPUT or PATH_NOT_FOUND when a part cannot be read."""
-    state = LogState()
+    parts: list[Part] = []
     for name in checkpoint.files:
-        for sidecar in _load(table, name, state):
-            path = sidecar.path if "/" in sidecar.path else f"{SIDECARS}/{sidecar.path}"
-            _load(table, path, state)
+        part = _load(table, name)
+        parts.append(part)
+        for action in part[2]:
+            if isinstance(action, Sidecar):
+                path = action.path if "/" in action.path else f"{SIDECARS}/{action.path}"
+                parts.append(_load(table, path))
+    state = LogState()
+    state.files = Files(_joined(Add, [adds for adds, _, _ in parts if adds]))
+    state.tombstones = Files(_joined(Remove, [removes for _, removes, _ in parts if removes]))
+    for _, _, actions in parts:
+        state.apply(a for a in actions if not isinstance(a, Sidecar))
     return state
 
 
-def _load(table: DeltaTable, name: str, state: LogState) -> list[Sidecar]:
-    """Add a file's actions to the state; gives the sidecars it names."""
+def _load(table: DeltaTable, name: str) -> Part:
+    """Columns of a file's adds and removes, and its other actions."""
     if name.endswith(".json"):
-        actions = parse_commit(table.store.read(name), f"{table.location}/{name}")
-        state.apply(a for a in actions if not isinstance(a, Sidecar))
-        return [a for a in actions if isinstance(a, Sidecar)]
+        return [], [], parse_commit(table.store.read(name), f"{table.location}/{name}")
     adds, removes, lines = table.call("read_checkpoint", table.location, name)
-    for path, values, size, modified, changed, stats, tags, vector, *rest in zip(*adds, strict=True):
-        add = Add(path, values or (), size, modified, changed, stats, tags, _vector(vector), *rest)
-        state.files[add.key] = add
-    for path, deleted, changed, values, size, tags, vector, *rest in zip(*removes, strict=True):
-        remove = Remove(path, deleted, changed is not False, values, size, tags, _vector(vector), *rest)
-        state.tombstones[remove.key] = remove
-    actions = parse_commit(lines, f"{table.location}/{name}")
-    state.apply(a for a in actions if not isinstance(a, Sidecar))
-    return [a for a in actions if isinstance(a, Sidecar)]
+    return adds, removes, parse_commit(lines, f"{table.location}/{name}")
 
 
-def _vector(values: tuple[Any, ...] | None) -> DeletionVector | None:
-    return None if values is None else DeletionVector(*values)
+def _joined(kind: type[A], parts: list[list[list[Any]]]) -> Columns[A] | None:
+    if not parts or not any(p[0] for p in parts):
+        return None
+    columns: list[list[Any]] = parts[0]
+    if len(parts) > 1:
+        columns = [list(chain.from_iterable(same)) for same in zip(*parts, strict=True)]
+    width = len(kind.__match_args__)
+    found = Columns(kind, columns[:width])
+    if kind is Add:
+        found.derived["rows"] = columns[width]
+    return found

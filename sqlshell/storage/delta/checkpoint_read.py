@@ -30,6 +30,8 @@ REMOVE_COLUMNS = (
 
 OTHERS = ("protocol", "metaData", "txn", "domainMetadata", "sidecar", "checkpointMetadata")
 MAPS = frozenset({"partitionValues", "tags"})
+FIRST_ROWS = r'^\{"numRecords":\s*(?P<rows>\d{1,18})[,}]'
+"""The row count where it comes first, as writers have it."""
 VECTOR = ("storageType", "pathOrInlineDv", "sizeInBytes", "cardinality", "offset")
 
 Columns = list[list[Any]]
@@ -38,7 +40,8 @@ Columns = list[list[Any]]
 def read_checkpoint(location: str, name: str) -> tuple[Columns, Columns, bytes]:
     """Columns of the adds, columns of the removes, and JSON lines of the other actions of a checkpoint file.
 
-    Raises CORRUPT_INPUT or PATH_NOT_FOUND naming the file.
+    The columns of the adds end with the files' physical rows (None where that takes parsing statistics); a kind that
+    is not there has no columns. Raises CORRUPT_INPUT or PATH_NOT_FOUND naming the file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -59,7 +62,7 @@ def read_checkpoint(location: str, name: str) -> tuple[Columns, Columns, bytes]:
 def _columns(file: pq.ParquetFile, kind: str, names: tuple[str, ...]) -> Columns:
     schema = file.schema_arrow
     if kind not in schema.names:
-        return [[] for _ in names]
+        return []
     have = {f.name for f in schema.field(kind).type}
     wanted = [f"{kind}.{n}" for n in names if n in have]
     rows = _rows(file, kind, wanted)
@@ -69,9 +72,11 @@ def _columns(file: pq.ParquetFile, kind: str, names: tuple[str, ...]) -> Columns
         at = names.index("stats")
         if "stats_parsed" in have and None in out[at]:
             out[at] = _parsed_stats(file, out[at])
-        for i, n in enumerate(names):
-            if n == "dataChange":
-                out[i] = [v is not False for v in out[i]]
+        values = names.index("partitionValues")
+        out[values] = [v or () for v in out[values]]
+        out.append(_row_counts(out[at]))
+    at = names.index("dataChange")
+    out[at] = [v is not False for v in out[at]]
     return out
 
 
@@ -91,11 +96,21 @@ def _values(name: str, column: pa.Array | None, count: int) -> list[Any]:
     if column is None or column.null_count == count:
         return [() if name == "tags" else None] * count
     if name in MAPS:
+        if not len(column.items):
+            return [()] * count
         empty = () if name == "tags" else None
         return [empty if v is None else tuple(v) for v in column.to_pylist()]
     if name == "deletionVector":
         return [_vector(v) for v in column.to_pylist()]
     return column.to_pylist()  # type: ignore[no-any-return]
+
+
+def _row_counts(stats: list[str | None]) -> list[int | None]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.extract_regex(pa.array(stats, pa.string()), FIRST_ROWS).field("rows")
+    return found.cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
 
 
 def _vector(body: dict[str, Any] | None) -> tuple[Any, ...] | None:

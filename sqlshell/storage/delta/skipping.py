@@ -27,7 +27,9 @@ def candidates(index: StatsIndex, filters: Iterable[Expr], fields: Mapping[int, 
     if not tests:
         return None
     count = len(index.rows)
-    kept = [i for i in range(count) if all(t(i) for t in tests)]
+    kept = list(range(count))
+    for test in tests:
+        kept = [*filter(test, kept)]
     return None if len(kept) == count else kept
 
 

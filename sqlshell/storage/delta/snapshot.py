@@ -16,6 +16,7 @@ from sqlshell.storage.delta.actions import (
     Remove,
     Txn,
 )
+from sqlshell.storage.delta.files import AddList, Files
 from sqlshell.storage.delta.protocol import check_readable, features
 from sqlshell.storage.delta.schema import TableSchema, parse_schema
 
@@ -31,8 +32,8 @@ class LogState:
     def __init__(self) -> None:
         self.protocol: Protocol | None = None
         self.metadata: Metadata | None = None
-        self.files: dict[str, Add] = {}
-        self.tombstones: dict[str, Remove] = {}
+        self.files: Files[Add] = Files()
+        self.tombstones: Files[Remove] = Files()
         self.txns: dict[str, Txn] = {}
         self.domains: dict[str, DomainMetadata] = {}
 
@@ -53,7 +54,7 @@ class LogState:
                 added.append(a)
             elif isinstance(a, Remove):
                 key = a.key
-                self.files.pop(key, None)
+                self.files.discard(key)
                 self.tombstones[key] = a
             elif isinstance(a, CommitInfo):
                 info = a
@@ -72,7 +73,7 @@ class LogState:
         for add in added:
             key = add.key
             self.files[key] = add
-            self.tombstones.pop(key, None)
+            self.tombstones.discard(key)
         return info
 
 
@@ -105,10 +106,10 @@ class Snapshot:
         return parse_schema(self.metadata.schema_string)
 
     @cached_property
-    def _files(self) -> tuple[Add, ...]:
-        return tuple(self.state.files.values())
+    def _files(self) -> AddList:
+        return AddList(self.state.files)
 
-    def files(self) -> tuple[Add, ...]:
+    def files(self) -> AddList:
         """The live data files, in log order."""
         return self._files
 

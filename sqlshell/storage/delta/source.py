@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from sqlshell.storage.delta.bulk import uncollected
 from sqlshell.storage.delta.stats import StatsIndex
-from sqlshell.storage.source import DriverOnly, FileInfo, Source, TableRead
+from sqlshell.storage.source import DriverOnly, FileInfo, FileList, Source, TableRead
 
 if TYPE_CHECKING:
-    from sqlshell.storage.delta.actions import Add
+    from sqlshell.storage.delta.actions import Add, DeletionVector
     from sqlshell.storage.delta.snapshot import Snapshot
 
 
 def source_of(snapshot: Snapshot, name: str) -> Source:
     """The scan source of a snapshot; `name` is what EXPLAIN and messages call it."""
     if "source" not in snapshot.derived:
-        with uncollected():
-            snapshot.derived["source"] = _source(snapshot)
+        snapshot.derived["source"] = _source(snapshot)
     table, files = snapshot.derived["source"]
     return Source(
         name,
@@ -32,24 +31,33 @@ def source_of(snapshot: Snapshot, name: str) -> Source:
     )
 
 
-def _source(snapshot: Snapshot) -> tuple[TableRead, tuple[FileInfo, ...]]:
+def _source(snapshot: Snapshot) -> tuple[TableRead, FileList]:
     index = stats_index(snapshot)
     adds = snapshot.files()
-    physical = [
-        f.physical_name for n in _partition_names(snapshot) if (f := snapshot.schema.field(n)) is not None
-    ]
-    files = tuple(
-        _file(snapshot.location, a, physical, rows) for a, rows in zip(adds, index.rows, strict=True)
-    )
+    names = _partition_names(snapshot)
+    physical = [f.physical_name for n in names if (f := snapshot.schema.field(n)) is not None]
+    location = snapshot.location
+
+    @cache
+    def rows() -> list[int | None]:
+        vectors = adds.column("deletion_vector", lambda a: a.deletion_vector)
+        if not any(vectors):
+            return index.rows
+        return [_left(n, adds.vector(i)) for i, n in enumerate(index.rows)]
+
+    def make(i: int) -> FileInfo:
+        return _file(location, adds[i], physical, index.rows[i])
+
+    files = FileList(adds.column("size", lambda a: a.size), rows, make)
     read = TableRead(
-        snapshot.location,
-        snapshot.version,
-        snapshot.schema,
-        snapshot.mapping_mode,
-        len(files),
-        DriverOnly(index),
+        location, snapshot.version, snapshot.schema, snapshot.mapping_mode, len(files), DriverOnly(index)
     )
     return read, files
+
+
+def _left(rows: int | None, vector: DeletionVector | None) -> int | None:
+    """Rows that a deletion vector leaves."""
+    return rows if rows is None or vector is None else rows - vector.cardinality
 
 
 def stats_index(snapshot: Snapshot) -> StatsIndex:
@@ -92,8 +100,5 @@ def _file(location: str, add: Add, partitions: list[str], rows: int | None) -> F
         given = dict(add.partition_values)
         values = tuple([given.get(p) or None for p in partitions])
     vector = add.deletion_vector
-    if rows is not None and vector is not None:
-        rows -= vector.cardinality
-    return FileInfo(
-        absolute_path(location, add.path), add.size, rows, values, add.modification_time / 1000, vector
-    )
+    path = absolute_path(location, add.path)
+    return FileInfo(path, add.size, _left(rows, vector), values, add.modification_time / 1000, vector)

@@ -13,10 +13,12 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, InvalidOperation
 from decimal import Decimal as PyDecimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.records import dataclass
 from sqlshell.storage.delta.bulk import uncollected
+from sqlshell.storage.delta.files import FIELD_AT, AddList
 from sqlshell.storage.source import ColumnStats
 from sqlshell.types import (
     Boolean,
@@ -43,8 +45,8 @@ DOUBLE_DIGITS = 17
 """No double is written with more."""
 _WIDE = Context(prec=100)
 MILLISECOND = timedelta(milliseconds=1)
-PARSED = "_parsed_stats"
-"""The attribute of an `Add` that keeps its parsed statistics."""
+PARSED = "parsed statistics"
+"""Where a checkpoint's columns keep them."""
 
 PARTS = ("minValues", "maxValues", "nullCount")
 
@@ -60,35 +62,74 @@ class LeafStats:
     nulls: list[int | None]
 
 
+class Parsed:
+    """Parsed statistics of some files by part and (physical) top-level name, as JSON has the values."""
+
+    def __init__(self, texts: Sequence[str | None]) -> None:
+        self._count = len(texts)
+        self._columns: dict[tuple[str, str], list[Any]] = {}
+        with uncollected():
+            self._spread(_parse([t or "{}" for t in texts]))
+
+    def _spread(self, bodies: list[dict[str, Any]]) -> None:
+        """Columns instead of three objects per file: those cost the garbage collector more than parsing them."""
+        rows = [b.get("numRecords") for b in bodies]
+        self.rows: list[int | None] = [n if type(n) is int else None for n in rows]
+        for part in PARTS:
+            values: list[dict[str, Any]] = [b.get(part, {}) for b in bodies]
+            if not {*map(type, values)} <= {dict}:
+                values = [v if type(v) is dict else {} for v in values]
+            shapes = dict.fromkeys(tuple(v) for v in values)
+            if len(shapes) == 1:  # as writers leave them; a look-up per value takes four times as long
+                columns = zip(*[v.values() for v in values], strict=True)
+                self._columns.update(
+                    ((part, name), list(column)) for name, column in zip(*shapes, columns, strict=True)
+                )
+                continue
+            for name in dict.fromkeys(chain.from_iterable(shapes)):
+                self._columns[part, name] = [v.get(name) for v in values]
+
+    def column(self, part: str, name: str) -> list[Any]:
+        """One value per file; None where it has none."""
+        return self._columns.get((part, name)) or [None] * self._count
+
+
 class StatsIndex:
     """The statistics of some files, parsed once, by leaf when asked for."""
 
     def __init__(self, adds: Sequence[Add], schema: TableSchema, partitions: tuple[str, ...] = ()) -> None:
-        self._adds = adds
+        self._adds = adds if isinstance(adds, AddList) else AddList.of(adds)
         self._schema = schema
         self._partitions = {p.lower() for p in partitions}
-        self._parsed: list[dict[str, Any]] | None = None
+        self._parsed: tuple[Parsed | None, Parsed] | None = None
         self._rows: list[int | None] | None = None
         self._leaves: dict[LeafPath, LeafStats | None] = {}
         self._facts: dict[str, ColumnStats | None] = {}
-        self._parts: dict[str, list[dict[str, Any]]] = {}
 
     @property
-    def parsed(self) -> list[dict[str, Any]]:
-        """The JSON objects, in the files' order; an empty one where a file has none. Kept with each `Add`."""
+    def parsed(self) -> tuple[Parsed | None, Parsed]:
+        """Of the checkpoint's files, shared by all versions on top of it, and of the later ones, in order."""
         if self._parsed is None:
-            todo = [a for a in self._adds if PARSED not in a.__dict__]
-            with uncollected():
-                for add, found in zip(todo, _parse([a.stats or "{}" for a in todo]), strict=True):
-                    add.__dict__[PARSED] = found
-            self._parsed = [a.__dict__[PARSED] for a in self._adds]
+            base = self._adds.base
+            if base is not None and PARSED not in base.derived:
+                base.derived[PARSED] = Parsed(base.columns[FIELD_AT["stats"]])
+            old = None if base is None else base.derived[PARSED]
+            self._parsed = old, Parsed([a.stats for a in self._adds.later])
         return self._parsed
 
     @property
     def rows(self) -> list[int | None]:
         """Physical rows of each file."""
         if self._rows is None:
-            self._rows = [physical_rows(a) for a in self._adds]
+            base = self._adds.base
+            if base is not None and "all rows" not in base.derived:
+                texts = base.columns[FIELD_AT["stats"]]
+                known = base.derived.get("rows") or [None] * len(texts)
+                base.derived["all rows"] = [
+                    physical_rows(t) if n is None else n for n, t in zip(known, texts, strict=True)
+                ]
+            old = None if base is None else base.derived["all rows"]
+            self._rows = self._adds.merged(old, [physical_rows(a.stats) for a in self._adds.later])
         return self._rows
 
     def of(self, path: LeafPath) -> LeafStats | None:
@@ -118,7 +159,7 @@ class StatsIndex:
         if field is None or name.lower() in self._partitions or not has_bounds(field.type):
             return self.column_stats(name)
         lows, highs, nulls = (self._raw(part, field.physical_name) for part in PARTS)
-        if not all(type(n) is int for n in nulls):
+        if not {*map(type, nulls)} <= {int}:
             return None
         low = high = None
         if isinstance(field.type, (Integral, Decimal)):
@@ -130,10 +171,8 @@ class StatsIndex:
 
     def _raw(self, part: str, name: str) -> list[Any]:
         """A column's values in `minValues`, `maxValues` or `nullCount`, as JSON has them."""
-        if part not in self._parts:
-            bodies = [p.get(part) for p in self.parsed]
-            self._parts[part] = [b if type(b) is dict else {} for b in bodies]
-        return [b.get(name) for b in self._parts[part]]
+        old, later = self.parsed
+        return self._adds.merged(None if old is None else old.column(part, name), later.column(part, name))
 
     def _leaf(self, path: LeafPath) -> LeafStats | None:
         field = self._schema.field(path[0])
@@ -149,18 +188,17 @@ class StatsIndex:
         if not has_bounds(logical):
             return None
         lows, highs, nulls = (_below(self._raw(part, names[0]), names[1:]) for part in PARTS)
-        return LeafStats(
-            [_low(v, logical) for v in lows],
-            [_high(v, logical) for v in highs],
-            [n if type(n) is int else None for n in nulls],
-        )
+        if not (isinstance(logical, Integral) and _are_ints(lows) and _are_ints(highs)):
+            lows, highs = [_low(v, logical) for v in lows], [_high(v, logical) for v in highs]
+        return LeafStats(lows, highs, [n if type(n) is int else None for n in nulls])
 
     def _partition(self, name: str) -> LeafStats | None:
         field = self._schema.field(name)
         if field is None:
             return None
         physical = field.physical_name
-        texts = [dict(a.partition_values).get(physical) or None for a in self._adds]
+        given = self._adds.column("partition_values", lambda a: a.partition_values)
+        texts = [dict(v).get(physical) or None for v in given]
         known = {t: _partition_value(t, field.type) for t in set(texts) if t is not None}
         values = [None if t is None else known[t] for t in texts]
         nulls = [0 if t is not None else n for t, n in zip(texts, self.rows, strict=True)]
@@ -177,7 +215,7 @@ def _parse(texts: list[str]) -> list[dict[str, Any]]:
     """All at once, which is a third faster; one by one when one of them is not JSON. Fractions stay text."""
     try:
         found = json.loads("[" + ",".join(texts) + "]", parse_float=_Number)
-        if len(found) == len(texts) and all(type(f) is dict for f in found):
+        if len(found) == len(texts) and {*map(type, found)} <= {dict}:
             return found  # type: ignore[no-any-return]
     except ValueError:
         pass
@@ -195,15 +233,19 @@ def _parse_one(text: str) -> dict[str, Any]:
 _ROWS = re.compile(r'\{"numRecords":\s*(\d+)[,}]')
 
 
-def physical_rows(add: Add) -> int | None:
+def physical_rows(stats: str | None) -> int | None:
     """A file's rows, deleted ones included; without parsing the rest where they come first, as writers have it."""
-    if add.stats is None:
+    if stats is None:
         return None
-    first = _ROWS.match(add.stats)
+    first = _ROWS.match(stats)
     if first is not None:
         return int(first[1])
-    rows = _parse_one(add.stats).get("numRecords")
+    rows = _parse_one(stats).get("numRecords")
     return rows if type(rows) is int else None
+
+
+def _are_ints(values: list[Any]) -> bool:
+    return {*map(type, values)} <= {int, type(None)}
 
 
 def _below(bodies: list[Any], path: list[str]) -> list[Any]:

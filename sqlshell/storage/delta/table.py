@@ -123,6 +123,10 @@ class DeltaTable:
         self._keep(snapshot)
         return snapshot
 
+    def knows(self, version: int) -> bool:
+        """Whether a version is at hand, so that the log need not be looked through."""
+        return version == self.latest().version or version in self._old
+
     def resolve(self, version: VersionLike, *, zone: str = "UTC", lenient: bool = False) -> int:
         """The version a VERSION AS OF or TIMESTAMP AS OF means (`time_travel.resolve`)."""
         from sqlshell.storage.delta import time_travel

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1)  # naive UTC, as literals are
 MILLISECOND = timedelta(milliseconds=1)
+CHECKED = "checked"
+"""Where a snapshot keeps the version that was the latest when its files were looked for."""
 
 
 class VersionLike(Protocol):
@@ -41,6 +43,8 @@ def resolve(table: DeltaTable, wanted: VersionLike, *, zone: str = "UTC", lenien
             raise AnalysisError("the time travel timestamp is NULL", condition="DELTA_TIMESTAMP_INVALID")
         return version_at(table, to_ms(wanted.value), zone=zone, lenient=lenient)
     version = int(wanted.value)
+    if table.knows(version):
+        return version
     check_version(table, table.listing(), version, zone)
     return version
 
@@ -99,16 +103,19 @@ def check_version(table: DeltaTable, listing: LogListing, version: int, zone: st
 def check_files(table: DeltaTable, snapshot: Snapshot) -> None:
     """Raise DELTA_FILE_NOT_FOUND when files of an old version are gone, telling who removed them.
 
-    Only files that the latest version does not have are looked for.
+    Only files that the latest version does not have are looked for, once while no version is added: who removes files
+    says so in the log.
     """
-    if snapshot.version != table.latest().version:
-        check_paths(table, snapshot, [a.path for a in snapshot.files()])
+    latest = table.latest().version
+    if snapshot.version != latest and snapshot.derived.get(CHECKED) != latest:
+        check_paths(table, snapshot, snapshot.files().column("path", lambda a: a.path))
+        snapshot.derived[CHECKED] = latest
 
 
 def check_paths(table: DeltaTable, snapshot: Snapshot, paths: list[str]) -> None:
     """As `check_files`, for files that versions up to that of `snapshot` had."""
     latest = table.latest()
-    live = {a.path for a in latest.files()}
+    live = {*latest.files().column("path", lambda a: a.path)}
     gone = [p for p in paths if p not in live and not _is_there(table, p)]
     if not gone:
         return
