@@ -258,7 +258,7 @@ def test_f9_gangs_that_do_not_fit_together_take_turns(source: Source) -> None:
             t.join()
         assert len(found) == 3
         found.sort()
-        assert all(a[1] <= b[0] for a, b in pairwise(found))
+        assert all(a[1] <= b[0] for a, b in pairwise(found)), found
         assert len(engine.cluster.pids("gang")) <= 3
 
 
