@@ -111,6 +111,12 @@ class StatementContext:
 
             self._plain(version, f"`{lowered}` describes the present", span)
             return rows_of(session, name, span)
+        if len(name) == 3 and name[0].lower() == "system":
+            from sqlshell.ml import tracking
+
+            if tracking.is_system(name):
+                self._plain(version, f"`{lowered}` describes the present", span)
+                return tracking.rows_of(session.models, name, span)
         return self._from_catalog(name, span, version)
 
     def _from_catalog(

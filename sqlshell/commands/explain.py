@@ -59,12 +59,12 @@ def _explain_write(session: Session, statement: st.Statement, mode: str) -> str:
         case "":
             return what.text(checked)
         case "stages":
-            return session.stages(checked).render()
+            return what.stages(session, checked)
         case "extended" | "formatted":
             sections = [
                 ("Bound plan", what.text(what.checked(what.plan))),
                 ("Optimized plan", what.text(checked)),
-                ("Stages", session.stages(checked).render()),
+                ("Stages", what.stages(session, checked)),
             ]
         case "optimizer":
             steps = [(step.rule, step.plan) for step in optimized.trace]

@@ -17,6 +17,7 @@ from sqlshell.errors import NotSupportedError
 from sqlshell.parser import statement_table as tables
 from sqlshell.parser.statement import Query
 from sqlshell.parser.statement_dml import Delete, Insert, Merge, Update
+from sqlshell.parser.statement_model import CreateModel
 from sqlshell.plan.bind import Binder
 from sqlshell.plan.bind_dml import bind_delete, bind_merge, bind_update
 from sqlshell.plan.bind_insert import bind_insert
@@ -49,6 +50,10 @@ class Planned:
         first, *rest = format_plan(plan).splitlines()
         return "\n".join([self.head, f"└─ {first}", *(f"   {line}" for line in rest)])
 
+    def stages(self, session: Session, plan: Plan) -> str:
+        """The stages of the plan."""
+        return session.stages(plan).render()
+
 
 def planned(session: Session, s: Statement) -> Planned:
     """The plan of INSERT, DELETE, UPDATE, MERGE or CREATE TABLE AS. Raises UNSUPPORTED for other statements."""
@@ -76,6 +81,10 @@ def planned(session: Session, s: Statement) -> Planned:
             stored = bind_merge(w.binder, s, w.source(), w.schema, w.properties).rows
             head = f"Merge into {w.name} [clause, file_path, row_index, new row]"
             return Planned(head, stored.plan, stored.checks)
+        case CreateModel():
+            from sqlshell.commands import explain_model
+
+            return explain_model.planned(session, s)
     raise NotSupportedError(
         f"EXPLAIN of {type(s).__name__} is not supported",
         hint="EXPLAIN takes queries, INSERT, UPDATE, DELETE, MERGE and CREATE TABLE ... AS SELECT",

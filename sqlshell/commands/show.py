@@ -54,6 +54,12 @@ def show(session: Session, s: st.Show) -> Result:
 
 def _relations(session: Session, s: st.Show) -> Result:
     """SHOW TABLES and SHOW VIEWS: those of a schema, then the session's temporary views."""
+    if tuple(p.lower() for p in s.target) == ("system", "ml"):
+        from sqlshell.ml.tracking import TABLES
+
+        listed = [("system.ml", n, False) for n in like(list(TABLES), s.pattern)]
+        second = "tableName" if s.kind == "tables" else "viewName"
+        return Result((*strings("namespace", second), Field("isTemporary", BOOLEAN)), listed)
     schema = relations.schema_name(s.target, s.target_span) if s.target else session.current_schema
     relations.require_schema(session, schema, s.target_span)
     if schema == relations.INFORMATION_SCHEMA:

@@ -87,6 +87,7 @@ class Models:
         self.catalog = catalog
         self.schema = schema
         self._loaded: dict[str, ModelVersion] = {}
+        self._described: dict[str, dict[str, Any]] = {}
 
     # -- looking
 
@@ -176,6 +177,19 @@ class Models:
         if folder not in self._loaded:
             self._loaded[folder] = _read(folder, item, entry.full_name, version)
         return self._loaded[folder]
+
+    def described(self, entry: CatalogObject, version: int) -> dict[str, Any]:
+        """A version's model.json only, its checksum checked; read once per session."""
+        item = entry.payload["versions"][str(version)]
+        home = self.catalog.directory(KIND, (entry.schema, entry.name))
+        folder = os.path.join(home, "_versions", item["folder"])
+        if folder in self._loaded:
+            return self._loaded[folder].data
+        if folder not in self._described:
+            sums = json.loads(_checked(folder, "manifest.json", item["sha256"], entry.full_name))
+            text = _checked(folder, "model.json", sums["model.json"], entry.full_name)
+            self._described[folder] = json.loads(text)
+        return self._described[folder]
 
     def listed(self, schema: str | None = None) -> list[CatalogObject]:
         """The models of a schema, by name."""
