@@ -107,7 +107,7 @@ def _read(
         for n, c in zip(bound.names, bound.plan.output, strict=True)
         if n.lower() not in skipped
     ]
-    ids = transform.used_inputs(bound.plan, bound.plan.output_ids, query.plan)
+    ids = transform.used_inputs(bound.plan, set(bound.plan.output_ids), query.plan)
     for request in fitting.requests.values():
         ids |= columns_of(request.value)
     return Project(query.plan, tuple(passthrough(c) for c in query.plan.output if c.id in ids)), features
