@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.errors import AnalysisError, did_you_mean
+from sqlshell.errors import AnalysisError, SafeModeError, did_you_mean
 from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
@@ -146,6 +146,12 @@ DEFINITIONS = (
         "A text that every commit keeps beside it; DESCRIBE HISTORY shows it.",
         "spark.databricks.delta.commitInfo.userMetadata",
     ),
+    Definition(
+        "sqlshell.safe",
+        _boolean,
+        False,
+        "Safe mode, on for good once it is: files below the working directory only, no network, no writes.",
+    ),
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
         "sqlshell.broadcast_limit",
@@ -184,14 +190,35 @@ class Settings:
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._foreign: dict[str, str] = {}
+        self._open: frozenset[str] | None = None
+        """The keys, in lower case, that can still be set; None is all."""
+
+    def lock(self, keys: frozenset[str]) -> None:
+        """From now on only these keys (lower case) can be set or reset, and safe mode stays on."""
+        self._open = keys
+
+    def _check_open(self, key: str, text: str | None) -> None:
+        lowered = key.lower()
+        if self._open is None or (lowered not in _BY_KEY and not lowered.startswith("sqlshell.")):
+            return
+        canonical = _BY_KEY[lowered].key.lower() if lowered in _BY_KEY else lowered
+        if canonical == "sqlshell.safe":
+            if text is None or not _boolean(text):
+                raise SafeModeError("safe mode stays on")
+        elif canonical not in self._open:
+            raise SafeModeError(f"safe mode does not allow to change {key}")
 
     def state(self) -> tuple[dict[str, Any], dict[str, str]]:
         """What is set now, for `restore`."""
         return dict(self._values), dict(self._foreign)
 
     def restore(self, state: tuple[dict[str, Any], dict[str, str]]) -> None:
-        """Back to what `state` gave."""
-        self._values, self._foreign = dict(state[0]), dict(state[1])
+        """Back to what `state` gave; what is locked stays."""
+        locked = {
+            k: v for k, v in self._values.items() if self._open is not None and k.lower() not in self._open
+        }
+        safe = {"sqlshell.safe": True} if self._open is not None else {}
+        self._values, self._foreign = dict(state[0]) | locked | safe, dict(state[1])
 
     def get(self, key: str) -> Any:
         """The typed value of a known key (canonical or Spark spelling)."""
@@ -202,6 +229,7 @@ class Settings:
         """Set a key from text; gives a warning to show, or None. Raises AnalysisError for a bad key or value."""
         lowered = key.lower()
         definition = _BY_KEY.get(lowered)
+        self._check_open(key, text)
         if definition is not None:
             try:
                 self._values[definition.key] = definition.parse(text)
@@ -240,9 +268,9 @@ class Settings:
     def reset(self, key: str | None = None) -> None:
         """Back to defaults: one key, or all of them."""
         if key is None:
-            self._values.clear()
-            self._foreign.clear()
+            self.restore(({}, {}))
             return
+        self._check_open(key, None)
         definition = _BY_KEY.get(key.lower())
         if definition is not None:
             self._values.pop(definition.key, None)
@@ -270,6 +298,9 @@ class Controls:
     on_event: Callable[[Any], None] | None = None
     timeout: float | None = None
     export: str | None = None
+    max_rows: int | None = None
+    """Results with more rows are an error (safe mode), unless the door `cuts` them there and says so."""
+    cuts: bool = False
 
 
 def total_memory() -> int:

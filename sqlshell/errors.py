@@ -103,6 +103,12 @@ class AnalysisError(ProgrammingError):
     default_condition = "ANALYSIS_ERROR"
 
 
+class SafeModeError(ProgrammingError):
+    """Safe mode does not allow it."""
+
+    default_condition = "SAFE_MODE"
+
+
 class NotSupportedError(DatabaseError):
     """Understood, and refused: we do not run this."""
 

@@ -10,7 +10,7 @@ from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
 from sqlshell.plan.context import TableVersion
 from sqlshell.records import dataclass
 from sqlshell.storage.catalog import CATALOG_NAME, RELATION
-from sqlshell.storage.uri import is_remote
+from sqlshell.storage.uri import is_remote, resolve
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -142,9 +142,9 @@ def has_log(uri: str) -> bool:
     if is_remote(uri):
         from sqlshell.storage import objects
 
-        path = objects.normal(uri)
+        path = resolve(uri, remote=True)
         return not objects.is_glob(path) and bool(objects.names(f"{path}/_delta_log"))
-    return "://" not in uri and os.path.isdir(os.path.join(os.path.expanduser(uri), "_delta_log"))
+    return "://" not in uri and os.path.isdir(os.path.join(resolve(uri), "_delta_log"))
 
 
 def branch_location(session: Session, name: Name) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlshell import types as t
-from sqlshell.errors import Error
+from sqlshell.errors import Error, OperationalError
 from sqlshell.types_arrow import map_key
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Result:
     they go and raise what it fails with; `row_count` and `arrow()` wait for its end first. `close()` ends the
     statement and removes the files behind the result.
 
+    A result of more than `limit` rows raises ROW_LIMIT_EXCEEDED instead of them.
+
     When the session's controls asked for it, `is_text` says that `paths()` are text, not Arrow (`exec/export.py`).
     """
 
@@ -46,6 +48,7 @@ class Result:
         blame: Callable[[Error], None] | None = None,
         on_close: Callable[[], None] | None = None,
         affected: int | None = None,
+        limit: int | None = None,
     ) -> None:
         self.fields = tuple(fields)
         self.message = message
@@ -57,6 +60,16 @@ class Result:
         self._blame = blame
         self._on_close = on_close
         self.affected = affected
+        self._limit = limit
+        if rows is not None:
+            self._check_limit(len(rows))
+
+    def _check_limit(self, count: int) -> None:
+        if self._limit is not None and count > self._limit:
+            raise OperationalError(
+                f"the result has more than {self._limit:,} rows", condition="ROW_LIMIT_EXCEEDED",
+                hint="add LIMIT, or aggregate",
+            )  # fmt: skip
 
     @property
     def row_count(self) -> int:
@@ -66,7 +79,9 @@ class Result:
         if self._row_count is None:
             return 0
         try:
-            return self._row_count()
+            count = self._row_count()
+            self._check_limit(count)
+            return count
         except Error as e:
             if self._blame is not None:
                 self._blame(e)
@@ -108,8 +123,12 @@ class Result:
             if self._rows:
                 yield self._from_rows(schema)
             return
+        count = 0
         for path in self.paths():
-            yield from self._from_file(path, schema)
+            for batch in self._from_file(path, schema):
+                count += batch.num_rows
+                self._check_limit(count)
+                yield batch
 
     def arrow(self) -> pa.Table:
         """All rows as one Arrow table."""

@@ -20,19 +20,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlshell.config import Controls, Settings
-from sqlshell.errors import AnalysisError, Error, InterfaceError, InternalError
+from sqlshell.errors import AnalysisError, Error, InterfaceError, InternalError, SafeModeError
 from sqlshell.expr.expr import Literal
 from sqlshell.origins import Origins
 from sqlshell.plan.logical import Limit, Plan, Project, Values
-from sqlshell.records import dataclass
+from sqlshell.records import dataclass, replace
 from sqlshell.result import Result, unique_names
 from sqlshell.statement_context import DEFAULT_SCHEMA, StatementContext
+from sqlshell.storage.policy import within
 from sqlshell.storage.source import MemorySource
 from sqlshell.storage.uri import fingerprint
 from sqlshell.types import Field, Struct, quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlshell.commands.variables import Frame
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from sqlshell.storage.catalog import Catalog
     from sqlshell.storage.delta.table import DeltaTable, DeltaTables
     from sqlshell.storage.models import Models
+    from sqlshell.storage.policy import Policy
     from sqlshell.storage.secrets import Secret
     from sqlshell.storage.source import Source
 
@@ -85,7 +87,9 @@ class Session:
     """Executes statements; owns settings, temporary views, registered data and the worker engine.
 
     `dialect` is how input text is read; `workers` above 1 makes the pool of worker processes the default;
-    `warehouse` is the directory of its tables (default: `storage.catalog.default_warehouse`).
+    `warehouse` is the directory of its tables (default: `storage.catalog.default_warehouse`). `safe` turns safe
+    mode on, which reads the paths `allow` (default: the working directory) and the warehouse, and writes there
+    with `allow_writes`.
     Not safe for concurrent statements: use one session per thread (`cancel` may be called from any thread).
     """
 
@@ -97,6 +101,9 @@ class Session:
         settings: Mapping[str, object] | None = None,
         warehouse: str | None = None,
         warm: bool = True,
+        safe: bool = False,
+        allow: Sequence[str] = (),
+        allow_writes: bool = False,
     ) -> None:
         self.settings = Settings()
         self.controls = Controls()
@@ -130,8 +137,25 @@ class Session:
 
                 check_rules(str(value))
             self.settings.set(key, str(value))
+        self.policy: Policy | None = None
+        """What a safe session may touch; None is a session that trusts its statements."""
+        if safe or self.settings.get("sqlshell.safe"):
+            self.enter_safe_mode(allow, writes=allow_writes)
+        elif allow or allow_writes:
+            raise InterfaceError("`allow` and `allow_writes` say what safe mode allows", hint="add safe=True")
         if warm:
             self.engine.warm()
+
+    def enter_safe_mode(self, allow: Sequence[str] = (), *, writes: bool = False) -> None:
+        """Turn safe mode on, for good."""
+        from sqlshell.safe_mode import enter
+
+        enter(self, allow, writes=writes)
+
+    def confine_workers(self, policy: Policy) -> None:
+        """Workers from now on may touch what the policy allows; those that run end."""
+        self.engine.policy = policy
+        self._sources.clear()
 
     # -- the doors' side
 
@@ -140,6 +164,10 @@ class Session:
 
         Raises an `Error` that knows the statement's text.
         """
+        with within(self.policy):
+            return self._answer(text, parameters)
+
+    def _answer(self, text: str, parameters: Parameters | None) -> Result:
         if self._closed:
             raise InterfaceError("the session is closed")
         self.warnings = []
@@ -270,6 +298,8 @@ class Session:
         """
         if self._closed:
             raise InterfaceError("the session is closed")
+        if self.policy is not None:
+            raise SafeModeError("safe mode runs no Python functions")
         try:
             bound = self.bind_text(query)
             plan = self.optimize(bound.plan).plan
@@ -367,6 +397,10 @@ class Session:
             raise
         self.timings = Timings(parse=time.perf_counter() - start)
         try:
+            if self.policy is not None:
+                from sqlshell.safe_mode import check_statement
+
+                check_statement(self.policy, statement)
             if isinstance(statement, Query):
                 return self.run_query(statement)
             from sqlshell.commands import run_command
@@ -386,9 +420,12 @@ class Session:
 
     def run_bound(self, bound: BoundQuery, text: str | None = None) -> Result:
         """Optimize and run a bound query; `text` is its statement, for errors while rows are fetched."""
+        limit = None if self.controls.cuts else self.controls.max_rows
+        if limit is not None:
+            bound = replace(bound, plan=Limit(bound.plan, limit + 1))
         rows = literal_rows(bound.plan)  # before the optimizer is imported: `SELECT 1` starts fast
         if rows is not None:
-            return Result(_fields(bound, bound.plan), rows, warnings=self.warnings)
+            return Result(_fields(bound, bound.plan), rows, warnings=self.warnings, limit=limit)
         optimized = self.optimize(bound.plan)
         fields = _fields(bound, optimized.plan)
         start = time.perf_counter()
@@ -405,6 +442,7 @@ class Session:
             as_text=export is not None,
             row_count=lambda: handle.rows,
             warnings=self.warnings,
+            limit=limit,
             blame=lambda e: self.origins.place(e, text),
             on_close=handle.close,
         )
@@ -419,9 +457,18 @@ class Session:
         from sqlshell.plan.bind import Binder
 
         start = time.perf_counter()
-        bound = Binder(StatementContext(self)).bind_query(query.ast, query.text)
+        with within(self.policy):
+            bound = Binder(StatementContext(self)).bind_query(query.ast, query.text)
+        self._check_safe(bound.plan, files=False)
         self.timings.bind = time.perf_counter() - start
         return bound
+
+    def _check_safe(self, plan: Plan, *, files: bool) -> None:
+        """Raises SAFE_MODE for plans that a safe session must not run."""
+        if self.policy is not None:
+            from sqlshell.safe_mode import check_plan
+
+            check_plan(self.policy, plan, files=files)
 
     def bind_instant(self, query: Query) -> datetime:
         """The value (naive UTC) of `SELECT instant`."""
@@ -454,6 +501,7 @@ class Session:
         """The stage graph of an optimized plan."""
         from sqlshell.exec.planner import plan_stages
 
+        self._check_safe(plan, files=True)
         return plan_stages(plan, self.settings)
 
     def evaluate(self, exprs: list[Expr]) -> list[Literal]:
@@ -467,7 +515,8 @@ class Session:
         """The files at a path, with their schema; looked up in a worker, again only when a file changed."""
         base = os.getcwd()
         key = (uri, format, tuple(sorted(options.items())), schema, base)
-        files = fingerprint(uri, base)
+        with within(self.policy):
+            files = fingerprint(uri, base)
         known = self._sources.get(key)
         if known is not None and known[0] == files:
             return known[1]

@@ -50,7 +50,7 @@ _CODECS = ("zstd", "snappy", "gzip", "lz4", "brotli", "uncompressed", "none")
 
 def copy_to(session: Session, s: CopyTo) -> Result:
     """Write the query's rows; gives their number."""
-    target = resolve(s.path, os.getcwd())
+    target = resolve(s.path, os.getcwd(), write=True)
     form = s.format or SUFFIXES.get(os.path.splitext(target)[1].lower(), "parquet")
     single = not s.partition_by and os.path.splitext(target)[1].lower() in SUFFIXES
     if os.path.lexists(target) and not s.overwrite:
@@ -63,7 +63,8 @@ def copy_to(session: Session, s: CopyTo) -> Result:
     bound = session.bind(s.query)
     partition = _partition(s, bound)
     plan, columns = _arranged(s, bound, form, partition)
-    hidden = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.{uuid4().hex[:12]}.tmp")
+    folder, name = os.path.split(target)
+    hidden = resolve(os.path.join(folder, f".{name}.{uuid4().hex[:12]}.tmp"), write=True)
     spec = _with_options(
         s,
         WriteSpec(

@@ -31,6 +31,8 @@ def set_variable(session: Session, s: st.SetVariable) -> Result:
     if s.key.lower() == "sqlshell.optimizer.disabled":
         check_rules(s.value)
     warning = session.settings.set(s.key, s.value)
+    if session.settings.get("sqlshell.safe"):
+        session.enter_safe_mode()
     warnings = [warning] if warning else []
     return Result(strings("key", "value"), [(s.key, s.value)], warnings=warnings)
 

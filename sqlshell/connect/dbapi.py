@@ -21,7 +21,7 @@ from sqlshell.errors import InterfaceError, NotSupportedError, ProgrammingError
 from sqlshell.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlshell.connect.prepared import Prepared
     from sqlshell.parser.parameters import Parameters
@@ -37,6 +37,10 @@ def open_connection(
     workers: int | None = None,
     timeout: float | None = None,
     settings: Mapping[str, object] | None = None,
+    safe: bool = False,
+    allow: Sequence[str] = (),
+    allow_writes: bool = False,
+    max_rows: int | None = None,
 ) -> Connection:
     """Open a connection with its own session and worker processes.
 
@@ -44,9 +48,13 @@ def open_connection(
     processes the default, `timeout` is the longest a statement may take in seconds, `settings` are as in SET,
     `warehouse` is the directory of its tables (default: $SQLSHELL_WAREHOUSE, else below ~/.local/share) or a
     URL (`url.py`) whose options go before the arguments.
+
+    `safe` is for statements of people or programs that are not trusted: they read the paths `allow` (default: the
+    working directory) and the warehouse, write there only with `allow_writes`, and nothing turns that off again.
+    A result of more than `max_rows` rows is an error.
     """
     options: dict[str, Any] = {
-        "warehouse": warehouse, "dialect": dialect, "workers": workers, "timeout": timeout,
+        "warehouse": warehouse, "dialect": dialect, "workers": workers, "timeout": timeout, "safe": safe,
     }  # fmt: skip
     found = dict(settings or {})
     if warehouse is not None and is_url(warehouse):
@@ -54,8 +62,10 @@ def open_connection(
         found |= given.pop("settings", {})
         options |= {"warehouse": None} | given
     limit = options.pop("timeout")
-    session = Session(settings=found, **options)
-    session.controls.timeout = limit
+    options["safe"] = safe or options["safe"]  # a URL can add it, not take it away
+    session = Session(settings=found, allow=allow, allow_writes=allow_writes, **options)
+    session.controls.timeout = limit or session.controls.timeout
+    session.controls.max_rows = max_rows or session.controls.max_rows
     return Connection(session)
 
 

@@ -1,8 +1,8 @@
 """Connection URLs: `sqlshell:///warehouse?workers=8&dialect=duckdb`, also written `jdbc:sqlshell:...`.
 
 As in SQLAlchemy three slashes lead to a path from the working directory, four to an absolute one; none is the
-default warehouse. Besides `dialect`, `workers`, `timeout` (seconds) and `warehouse`, every setting that starts
-with `sqlshell.` or `spark.` can be given.
+default warehouse. Besides `dialect`, `workers`, `timeout` (seconds), `warehouse` and `safe` (true), every setting that
+starts with `sqlshell.` or `spark.` can be given.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from sqlshell.errors import InterfaceError, did_you_mean
 
 SCHEME = "sqlshell:"
-OPTIONS = ("dialect", "workers", "timeout", "warehouse")
+OPTIONS = ("dialect", "workers", "timeout", "warehouse", "safe")
 
 
 def is_url(text: str) -> bool:
@@ -50,6 +50,10 @@ def parse_url(text: str) -> dict[str, Any]:
 
 def _typed(key: str, value: str) -> Any:
     kinds: dict[str, Any] = {"workers": int, "timeout": float}
+    if key == "safe":
+        if value.lower() not in ("true", "1", "false", "0"):
+            raise InterfaceError(f"the option safe is true or false, not '{value}'")
+        return value.lower() in ("true", "1")
     try:
         return kinds.get(key, str)(value)
     except ValueError:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlshell.exec.stage import StageGraph
     from sqlshell.exec.task import Fault
     from sqlshell.plan.logical import Plan
+    from sqlshell.storage.policy import Policy
 
 INLINE_CELLS = 4000
 """Results up to so many values travel over the socket: the driver then needs no Arrow (160 ms to import)."""
@@ -50,6 +51,8 @@ class Engine:
         self._queries = itertools.count(1)
         self.secrets = ""
         """What workers get as SQLSHELL_SECRETS, when the session ever had a secret."""
+        self.policy: Policy | None = None
+        """What the workers of a safe session may touch."""
         self._running: dict[int, SimpleQueue[Event]] = {}
         self._lock = threading.Lock()
         self._store: SessionStore | None = None
@@ -83,19 +86,17 @@ class Engine:
         workers = self._settings.get("sqlshell.workers") or platform.cpu_count()
         limit = self._settings.get("sqlshell.memory_limit")
         gang_slots = self._settings.get("sqlshell.gang_slots")
-        if (
-            self._cluster is not None
-            and self._cluster_key != (workers, limit, gang_slots)
-            and not self._running
-        ):
+        key = (workers, limit, gang_slots, self.policy)
+        if self._cluster is not None and self._cluster_key != key and not self._running:
             self._cluster.close()
             self._cluster = None
         if self._cluster is None:
             memory = MemoryPlan.of(limit, workers)
             if memory.exchange_budget is not None:
                 self.store_folders.budget = memory.exchange_budget
+            self.store_folders.policy = self.policy
             self._cluster = LocalCluster(self.store_folders, workers, memory, gang_slots)
-            self._cluster_key = (workers, limit, gang_slots)
+            self._cluster_key = key
         return self._cluster
 
     def call(self, name: str, *args: Any) -> Any:

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from sqlshell.errors import DiskFullError, OperationalError
 from sqlshell.exec import platform
+from sqlshell.storage.policy import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from sqlshell.exec.task import OutputSpec, PartitionRef, TaskInput
+    from sqlshell.storage.policy import Policy
 
 _PRODUCER = re.compile(r"/q\d+/x(\d+)/m(\d+)-a\d+/")
 MAGIC = b"ARROW1"
@@ -48,6 +50,8 @@ class SessionStore:
         else:
             self.budget = min(platform.total_memory() // 4, platform.free_bytes(memory) // 2)
         self._used: dict[tuple[int, int], int] = {}
+        self.policy: Policy | None = None
+        """What workers that start from now on may touch."""
         self._reserved: dict[str, int] = {}
 
     def _create(self, base: Path, name: str) -> Path:
@@ -143,6 +147,13 @@ class SessionStore:
         path = self.disk / f"w{number}"
         path.mkdir(mode=0o700, exist_ok=True)
         return path
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Variables by which a worker of a safe session gets its policy, with its own folder for temporary files."""
+        if self.policy is None:
+            return {}
+        scratch = self.policy.with_scratch(str(r) for r in self._roots())
+        return {VARIABLE: scratch.packed(), "TMPDIR": str(folder)}
 
     def drop_worker(self, number: int) -> None:
         """Remove a dead worker's folder."""

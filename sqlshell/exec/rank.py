@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import BarrierError, Error
-from sqlshell.exec import ship
+from sqlshell.exec import confine, ship
 from sqlshell.exec.barrier import BarrierTaskContext
 from sqlshell.exec.gang import RankTask, RankValue, about_rank, ranges
 from sqlshell.exec.gang_memory import GangMemory, heartbeat
@@ -170,6 +170,7 @@ def serve(connection: Connection) -> None:
 def main() -> None:
     """Entry point of the process."""
     hold_lifeline(int(sys.argv[2]))
+    confine.enter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal belongs to the parent
     serve(Connection(int(sys.argv[1])))
 

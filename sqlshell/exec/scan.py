@@ -15,6 +15,7 @@ from sqlshell.errors import InternalError
 from sqlshell.exec import edge
 from sqlshell.exec.lower_types import dtype
 from sqlshell.expr.expr import And, Call, Column, Expr, In, Literal, Or, conjoin
+from sqlshell.storage import policy
 from sqlshell.storage.source import FileInfo, MemorySource
 from sqlshell.types import Decimal, SqlType, String
 
@@ -75,9 +76,15 @@ def _together(k: Kernel, node: Scan, frames: list[pl.LazyFrame]) -> pl.LazyFrame
 
 
 def _pieces(files: tuple[FileInfo, ...], splits: tuple[Split, ...] | None) -> list[Piece]:
+    """What is to be read. Raises SAFE_MODE for files that may not be, as they are now."""
     if splits is None:
-        return [(f, None) for f in files]
-    return [(files[s.file], None if s.whole else s) for s in splits]
+        pieces: list[Piece] = [(f, None) for f in files]
+    else:
+        pieces = [(files[s.file], None if s.whole else s) for s in splits]
+    if policy.active():
+        for f, _ in pieces:
+            policy.check(f.path)
+    return pieces
 
 
 def _by_partition(pieces: list[Piece]) -> Iterator[list[Piece]]:

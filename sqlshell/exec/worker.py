@@ -33,7 +33,7 @@ from sqlshell.errors import (
     InternalError,
     OutOfMemoryError,
 )
-from sqlshell.exec import exchange
+from sqlshell.exec import confine, exchange
 from sqlshell.exec.platform import hold_lifeline
 from sqlshell.exec.task import Failure, FailureKind, Fragment, TaskResult, TaskSpec
 from sqlshell.records import replace
@@ -184,6 +184,7 @@ def serve(connection: Connection) -> None:
 def main() -> None:
     """Entry point of the process."""
     hold_lifeline(int(sys.argv[2]))
+    confine.enter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal belongs to the parent
     serve(Connection(int(sys.argv[1])))
 

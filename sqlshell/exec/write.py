@@ -73,7 +73,7 @@ class _Writer:
 
     def __init__(self, spec: WriteSpec, task: int) -> None:
         self.spec = spec
-        self.root = resolve(spec.location)
+        self.root = resolve(spec.location, write=True)
         self.task = task
         self.run_id = uuid4()
         self.files: dict[str, tuple[str | None, ...]] = {}

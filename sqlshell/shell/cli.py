@@ -112,11 +112,16 @@ def _run(options: argparse.Namespace) -> int:
             settings=settings,
             warehouse=options.warehouse,
             warm=not interactive and not options.check and (scripts is None or _reads(scripts)),
+            safe=options.safe,
+            allow=options.allow,
+            allow_writes=options.allow_writes,
         )
     except Error as e:
         raise UsageError(e.message, hint=e.hint) from None
     with session:
-        session.controls.timeout = options.timeout
+        session.controls.timeout = options.timeout or session.controls.timeout
+        if session.policy is not None:
+            confine(session, options)
         runner = make_runner(session, options)
         if options.serve:
             from sqlshell.shell.serve import serve
@@ -127,6 +132,16 @@ def _run(options: argparse.Namespace) -> int:
 
             return Repl(runner, config.options).run()
         return run_scripts(runner, scripts, options)
+
+
+def confine(session: Session, options: argparse.Namespace) -> None:
+    """Put safe mode in force for the whole process, with the limits of the command line."""
+    from sqlshell.storage import policy
+
+    assert session.policy is not None
+    policy.confine(session.policy)
+    session.controls.max_rows = options.max_rows or session.controls.max_rows
+    session.controls.cuts = True
 
 
 def make_runner(session: Session, options: argparse.Namespace) -> Runner:
@@ -142,10 +157,11 @@ def make_runner(session: Session, options: argparse.Namespace) -> Runner:
         if "=" not in define:
             raise UsageError(f"a definition is name=text, not `{define}`")
     terminal = sys.stdout.isatty() and not options.output
+    most = session.controls.max_rows
     style = Style(
         colour=terminal and "NO_COLOR" not in os.environ,
         header=not options.no_header,
-        limit=options.max_rows,
+        limit=min(n for n in (options.max_rows, most) if n) if options.max_rows or most else None,
         null=options.null or "NULL",
     )
     return Runner(
@@ -240,6 +256,13 @@ def complete(options: argparse.Namespace, config: Config) -> None:
     for key in ("dialect", "workers", "format", "memory_limit", "max_rows", "warehouse"):
         if getattr(options, key) is None:
             setattr(options, key, config.options.get(key))
+    if options.safe or "safe" not in config.options:  # the command line's safe mode is its own
+        if (options.allow or options.allow_writes) and not options.safe:
+            raise UsageError("--allow and --allow-writes say what --safe allows", hint="add --safe")
+    else:
+        options.safe = config.options["safe"]
+        options.allow = options.allow or config.options.get("allow", [])
+        options.allow_writes = options.allow_writes or config.options.get("allow_writes", False)
     options.timer = options.timer or config.options.get("timer", False)
     options.null = config.options.get("null")
     if options.format is not None and options.format not in FORMATS:
@@ -283,6 +306,9 @@ def _reads(scripts: Scripts) -> bool:
 def _read(name: str) -> str:
     if name == "-":
         return sys.stdin.read()
+    from sqlshell.storage import policy
+
+    policy.check(os.path.abspath(name))  # a kept session may be a safe one
     with open(name, encoding="utf-8") as f:
         return f.read()
 

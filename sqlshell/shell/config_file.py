@@ -18,7 +18,8 @@ from sqlshell.shell.exits import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KEYS: dict[str, type] = {
+SAFETY = ("safe", "allow", "allow_writes")
+KEYS: dict[str, type[Any]] = {
     "dialect": str,
     "workers": int,
     "format": str,
@@ -31,6 +32,9 @@ KEYS: dict[str, type] = {
     "pager": bool,
     "history": str,
     "null": str,
+    "safe": bool,
+    "allow": list,
+    "allow_writes": bool,
 }
 """Option to the type of its value; `settings` and `profiles` are tables."""
 
@@ -42,6 +46,8 @@ class Config:
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    safe_in: str | None = None
+    """The file that turned safe mode on: what that means is said there, and not changed by files read later."""
 
 
 def files() -> Iterator[str]:
@@ -68,6 +74,10 @@ def load(profile: str | None = None) -> Config:
     known: set[str] = set()
     for path in files():
         known |= _read(path, profile, config)
+        if config.safe_in is None and (
+            config.options.get("safe") or config.settings.get("sqlshell.safe") == "true"
+        ):
+            config.safe_in = path
     if profile is not None and profile not in known:
         raise UsageError(
             f"no configuration file has a profile {profile}",
@@ -109,8 +119,15 @@ def _take(path: str, text: str, table: dict[str, Any], config: Config, section: 
             hint = did_you_mean(key, [*KEYS, "settings", "profiles"])
             raise _wrong(path, text, key, f"there is no option {key}", hint, section)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            words = {str: "a text", int: "a number", bool: "true or false"}
+            words = {str: "a text", int: "a number", bool: "true or false", list: "a list of texts"}
             raise _wrong(path, text, key, f"{key} takes {words[kind]}", None, section)
+        if kind is list and not all(isinstance(v, str) for v in value):
+            raise _wrong(path, text, key, f"{key} takes a list of texts", None, section)
+        if key in SAFETY and config.safe_in not in (None, path):
+            raise _wrong(
+                path, text, key, f"safe mode is on in {config.safe_in}: {key} cannot be changed here",
+                None, section,
+            )  # fmt: skip
         config.options[key] = value
         config.origins[key] = path
 

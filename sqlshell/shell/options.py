@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--max-rows", type=_positive, metavar="N", help="write at most N rows per result and say so")
     add("--timer", action="store_true", help="show how long each statement took, on stderr")
     add("--check", action="store_true", help="parse and bind the statements without running them")
+    _safety(parser)
     add("-P", "--profile", metavar="NAME", help="a profile of the configuration files")
     add("--no-config", action="store_true", help="read no configuration file")
     add("--serve", metavar="NAME", help="keep a session running that `--session NAME` uses")
@@ -59,6 +60,20 @@ def build_parser() -> argparse.ArgumentParser:
     add("--spec", action="store_true", help="describe options, commands and formats as JSON")
     add("action", nargs="*", metavar="run FILE", help=argparse.SUPPRESS)
     return parser
+
+
+def _safety(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--safe", action="store_true",
+        help="run statements that nobody vouches for: no network, no writes, files below the working directory only,"
+        " limits on time, memory and rows; nothing turns it off again")  # fmt: skip
+    add("--allow", action="append", default=[], metavar="PATH",
+        help="with --safe: a file, directory or s3:// prefix that may be read instead; repeatable")  # fmt: skip
+    add(
+        "--allow-writes",
+        action="store_true",
+        help="with --safe: write to the allowed paths and the warehouse",
+    )
 
 
 def _positive(text: str) -> int:

@@ -51,7 +51,8 @@ class Repl:
         self._warmed = False
         runner.options.interactive = runner.options.keep_last = True
         runner.editing = config.get("keys", "emacs")
-        if config.get("pager", True):
+        safe = runner.session.policy is not None
+        if config.get("pager", True) and not safe:
             from sqlshell.shell.pager import paged
 
             runner.pager = paged
@@ -67,8 +68,8 @@ class Repl:
             complete_while_typing=True,
             complete_in_thread=True,
             auto_suggest=AutoSuggestFromHistory(),
-            history=_history(path),
-            enable_open_in_editor=True,
+            history=InMemoryHistory() if safe else _history(path),
+            enable_open_in_editor=not safe,
             tempfile_suffix=".sql",
             key_bindings=bindings(self.completer),
         )

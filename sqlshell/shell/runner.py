@@ -14,6 +14,8 @@ from sqlshell.records import dataclass, field, replace
 from sqlshell.shell.exits import EXIT_INTERRUPTED, EXIT_OK, UsageError, exit_code, report
 from sqlshell.shell.output import BINARY, EXPORTED, FOR_PEOPLE, Style, format_of, write_result
 from sqlshell.shell.script import Branches, Loop, Node, Step, nodes, steps
+from sqlshell.storage.policy import within
+from sqlshell.storage.uri import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,6 +87,7 @@ class Runner:
         """Run a file's script (`.read`, `SOURCE`)."""
         if self._depth >= 16:
             raise UsageError(f"scripts read each other without end: {path}")
+        resolve(path)
         try:
             with open(path, encoding="utf-8") as f:
                 text = f.read()
@@ -151,7 +154,8 @@ class Runner:
     def _guarded(self, action: Callable[[], int | None], step: Step, name: str | None) -> int:
         """Run an action; its errors are reported on stderr. Ctrl-C cancels it."""
         try:
-            code = action() or EXIT_OK
+            with within(self.session.policy):
+                code = action() or EXIT_OK
         except KeyboardInterrupt:
             self.session.cancel()
             sys.stderr.write("cancelled\n")

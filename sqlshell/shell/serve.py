@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sqlshell.session import Session
 
-_FIXED = ("workers", "warehouse", "memory_limit")
+_FIXED = ("workers", "warehouse", "memory_limit", "safe", "allow", "allow_writes")
 """Options that a session has from its start."""
 MOST = 16 * 2**20
 
@@ -189,7 +189,7 @@ def _run(arguments: list[str], session: Session) -> int:
     try:
         options = build_parser().parse_args(arguments)
         errors = options.errors
-        fixed = [f"--{n.replace('_', '-')}" for n in _FIXED if getattr(options, n) is not None]
+        fixed = [f"--{n.replace('_', '-')}" for n in _FIXED if getattr(options, n) not in (None, False, [])]
         if fixed:
             raise UsageError(f"a kept session has its {', '.join(fixed)} from the start")
         for setting in options.set:
@@ -201,6 +201,8 @@ def _run(arguments: list[str], session: Session) -> int:
             return missing
         session.dialect = options.dialect or dialect
         controls.timeout = options.timeout
+        if session.policy is not None and timeout is not None:
+            controls.timeout = min(options.timeout or timeout, timeout)
         return cli.run_scripts(cli.make_runner(session, options), scripts or [], options)
     except argparse.ArgumentError as e:
         sys.stderr.write(f"sqlshell: {e}\n")

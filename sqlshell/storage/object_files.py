@@ -30,7 +30,7 @@ def read(path: str) -> bytes:
 
 def put_if_absent(path: str, data: bytes) -> bool:
     """Write a file that did not exist; False, and nothing changed, when it does. Readers never see half of it."""
-    target = resolve(path)
+    target = resolve(path, write=True)
     directory = os.path.dirname(target)
     os.makedirs(directory, exist_ok=True)
     temporary = os.path.join(directory, f".{os.path.basename(target)}.{secrets.token_hex(8)}")
@@ -50,4 +50,4 @@ def put_if_absent(path: str, data: bytes) -> bool:
 
 def remove_tree(directory: str) -> None:
     """Remove a directory and all below it; one that is not there is fine."""
-    shutil.rmtree(resolve(directory), ignore_errors=True)
+    shutil.rmtree(resolve(directory, write=True), ignore_errors=True)

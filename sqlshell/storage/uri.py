@@ -1,4 +1,4 @@
-"""The one door to files: every path that sqlshell reads or writes passes `resolve` (and, later, safe mode)."""
+"""The one door to files: every path that sqlshell reads or writes passes here, and safe mode (`policy.py`) with it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from sqlshell.errors import NotSupportedError, SourceNotFound, did_you_mean
+from sqlshell.storage import policy
 
 REMOTE = ("s3://", "s3a://", "gs://", "gcs://", "az://", "abfs://", "abfss://")
 
@@ -17,21 +18,24 @@ def is_remote(path: str) -> bool:
     return "://" in path and path.lower().startswith(REMOTE)
 
 
-def resolve(uri: str, base: str | None = None, *, remote: bool = False) -> str:
+def resolve(uri: str, base: str | None = None, *, remote: bool = False, write: bool = False) -> str:
     """A local absolute path for a path or file: URI; `~` is the home directory.
 
     A location in an object store is a URI where the caller can deal with one (`remote`), and refused elsewhere.
     Relative paths count from `base` (the user's working directory: workers have their own), else from here.
+    Raises SAFE_MODE for what the session may not read, or (`write`) not write.
     """
     if "://" in uri or uri.startswith("file:"):
         if is_remote(uri):
             from sqlshell.storage import objects
 
+            path = objects.normal(uri)
+            policy.check(path, write=write)
             if not remote:
                 raise NotSupportedError(
                     f"this is not supported in an object store: {uri}", hint="use a local path"
                 )
-            return objects.normal(uri)
+            return path
         parsed = urlparse(uri)
         if parsed.scheme != "file":
             raise NotSupportedError(
@@ -39,11 +43,14 @@ def resolve(uri: str, base: str | None = None, *, remote: bool = False) -> str:
                 hint="paths are local, or start with s3://, gs:// or az://",
             )
         uri = unquote(parsed.path)
-    return os.path.abspath(os.path.join(base or "", os.path.expanduser(uri)))
+    path = os.path.abspath(os.path.join(base or "", os.path.expanduser(uri)))
+    policy.check(path, write=write)
+    return path
 
 
 def open_binary(path: str) -> Any:
     """A file opened for reading bytes."""
+    policy.check(path)
     return open_input(path) if is_remote(path) else open(path, "rb")
 
 
@@ -57,6 +64,14 @@ def expand(uri: str, base: str | None = None) -> list[str]:
         from sqlshell.storage import objects
 
         return [f.path for f in objects.find(path, uri)]
+    files = _local_files(path, uri)
+    if policy.active():
+        for file in files:
+            policy.check(file)  # a link inside may lead out
+    return files
+
+
+def _local_files(path: str, uri: str) -> list[str]:
     if os.path.isfile(path):
         return [path]
     if os.path.isdir(path):
@@ -116,6 +131,7 @@ def fingerprint(uri: str, base: str | None = None) -> tuple[tuple[str, object, i
 
 def version(path: str) -> tuple[str, int, int]:
     """(path, modification time in ns, size) of one file. Raises PATH_NOT_FOUND."""
+    policy.check(path)
     if is_remote(path):
         from sqlshell.storage import objects
 
@@ -130,6 +146,7 @@ def version(path: str) -> tuple[str, int, int]:
 
 def open_input(path: str) -> Any:
     """What pyarrow opens to read a file: a local path, or a file over an object."""
+    policy.check(path)
     if is_remote(path):
         from sqlshell.storage import objects
 
@@ -139,6 +156,9 @@ def open_input(path: str) -> Any:
 
 def scan_options(paths: list[str]) -> dict[str, Any]:
     """What Polars' scans of these files need besides the paths: nothing for local ones."""
+    if policy.active():
+        for path in paths:
+            policy.check(path)
     if not paths or not is_remote(paths[0]):
         return {}
     from sqlshell.storage import objects

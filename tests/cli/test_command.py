@@ -13,9 +13,18 @@ SAMPLES = Path(__file__).parents[2] / "sample_data"
 COMMAND = [sys.executable, "-m", "sqlshell.shell.cli"]
 
 
-def run(*args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *args: str, stdin: str | None = None, cwd: Path = SAMPLES, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *args], capture_output=True, text=True, cwd=SAMPLES, input=stdin, timeout=120, check=False
+        [*COMMAND, *args],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=env,
+        input=stdin,
+        timeout=120,
+        check=False,
     )
 
 

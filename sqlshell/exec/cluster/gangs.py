@@ -194,6 +194,7 @@ class LocalGangs:
         number = self._number()
         folder = self._store.worker_directory(number)
         env = replace(self._memory, workers=world_size).environment("pool", folder)
+        env |= self._store.environment(folder)
         worker = start_worker(
             number, _kind(world_size), _threads(world_size), folder, env, "sqlshell.exec.rank"
         )

@@ -20,6 +20,7 @@ from sqlshell.exec.cluster.process import Call, Job, Worker, start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sqlshell.exec.cluster.base import Event
     from sqlshell.exec.cluster.gangs import LocalGangs
@@ -213,10 +214,13 @@ class LocalCluster:
         threads = platform.cpu_count()
         if kind == "pool":
             threads = max(1, threads // self._pool_size)
-        worker = start_worker(number, kind, threads, folder, self._memory.environment(kind, folder))
+        worker = start_worker(number, kind, threads, folder, self._environment(kind, folder))
         self._workers.append(worker)
         self._wake()
         return worker
+
+    def _environment(self, kind: str, folder: Path) -> dict[str, str]:
+        return self._memory.environment(kind, folder) | self._store.environment(folder)
 
     def _listen(self) -> None:
         """Start the dispatcher, when the first message is sent."""

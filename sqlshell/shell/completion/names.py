@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from sqlshell.errors import Error
+from sqlshell.errors import Error, SafeModeError
 from sqlshell.shell.completion.scope import Column
+from sqlshell.storage import policy
 
 if TYPE_CHECKING:
     from sqlshell.functions.registry import Function
@@ -98,9 +99,10 @@ def files(prefix: str) -> list[str]:
     """Folders (with a slash) and files whose path begins with a text, data files first."""
     folder, name = os.path.split(os.path.expanduser(prefix))
     try:
+        policy.check(os.path.abspath(folder))
         with os.scandir(folder or ".") as entries:
             found = [(e.name, e.is_dir()) for e in entries if e.name.lower().startswith(name.lower())]
-    except OSError:
+    except (OSError, SafeModeError):
         return []
     shown = [(n, d) for n, d in found if not n.startswith(".") or name.startswith(".")]
     shown.sort(key=lambda e: (not e[1] and not e[0].lower().endswith(DATA_FILES), e[0]))

@@ -6,11 +6,13 @@ import contextlib
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.errors import did_you_mean
+from sqlshell.errors import SafeModeError, did_you_mean
 from sqlshell.records import replace
 from sqlshell.shell.dots import switch, usage
 from sqlshell.shell.exits import UsageError
 from sqlshell.shell.output import FORMATS, format_of
+from sqlshell.storage import policy
+from sqlshell.storage.uri import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +61,7 @@ def once(runner: Runner, argument: str) -> None:
 def send_once(runner: Runner, argument: str) -> None:
     """The next result goes to a file, in the format of its extension, or to a command."""
     runner.once = _unquoted(argument)
+    check_target(runner.once)
 
 
 def tee(runner: Runner, argument: str) -> None:
@@ -67,8 +70,10 @@ def tee(runner: Runner, argument: str) -> None:
         runner.tee.close()
         runner.tee = None
     if argument:
+        path = _unquoted(argument)
+        check_target(path)
         try:
-            runner.tee = open(_unquoted(argument), "w", encoding="utf-8", newline="")  # noqa: SIM115
+            runner.tee = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115
         except OSError as e:
             raise UsageError(f"cannot write {argument}: {e.strerror}") from None
         runner.files.callback(runner.tee.close)
@@ -80,11 +85,26 @@ def _unquoted(argument: str) -> str:
     return argument
 
 
+def check_target(target: str) -> None:
+    """Raises SAFE_MODE for files that may not be written, and for commands."""
+    if target.startswith("|"):
+        no_commands()
+    else:
+        resolve(target, write=True)
+
+
+def no_commands() -> None:
+    """Raises SAFE_MODE where no command of the system may run."""
+    if policy.active():
+        raise SafeModeError("safe mode runs no commands of the system")
+
+
 @contextlib.contextmanager
 def destination(target: str) -> Iterator[Any]:
     """A text stream to a file, which gets its name at the end, or to the input of `| command`."""
     from sqlshell.shell.output.files import replacing
 
+    check_target(target)
     if not target.startswith("|"):
         try:
             with replacing(target) as out:
@@ -138,6 +158,7 @@ def pager(runner: Runner, argument: str) -> None:
     """`.pager on|off`."""
     from sqlshell.shell.pager import paged
 
+    no_commands()
     runner.pager = paged if switch("pager", argument, runner.pager is not None) else None
 
 

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlshell.errors import did_you_mean
 from sqlshell.shell.dots import switch, usage
+from sqlshell.shell.dots.output import no_commands
 from sqlshell.shell.exits import EXIT_OK, UsageError
+from sqlshell.storage import policy
+from sqlshell.storage.uri import resolve
 
 if TYPE_CHECKING:
     from sqlshell.shell.runner import Runner
@@ -71,6 +74,7 @@ def check(runner: Runner, argument: str) -> int:
     if not argument:
         raise usage("check")
     path = argument.strip("'\"")
+    resolve(path)
     try:
         with open(path, encoding="utf-8") as f:
             text = f.read()
@@ -115,6 +119,7 @@ def format_statement(runner: Runner, argument: str) -> None:
 
 def edit(runner: Runner, argument: str) -> int:
     """`.edit`: the last statement in $EDITOR; what is saved runs."""
+    no_commands()
     text = edited(argument or (runner.history[-1] if runner.history else ""))
     if not text.strip():
         return EXIT_OK
@@ -140,6 +145,8 @@ def edited(text: str) -> str:
 
 def change_directory(runner: Runner, argument: str) -> None:
     """`.cd [DIR]`."""
+    if policy.active():
+        resolve(argument.strip("'\"") or "~")
     try:
         os.chdir(os.path.expanduser(argument.strip("'\"") or "~"))
     except OSError as e:
@@ -150,6 +157,7 @@ def shell(runner: Runner, argument: str) -> None:
     """`.shell COMMAND`; a failure is reported, not counted."""
     if not argument:
         raise usage("shell")
+    no_commands()
     runner.out.flush()
     done = subprocess.run(argument, shell=True, check=False)
     if done.returncode:

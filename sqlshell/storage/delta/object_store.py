@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlshell.storage import objects
+from sqlshell.storage import objects, policy
 from sqlshell.storage.delta.store import LogFile
 
 
@@ -12,9 +12,11 @@ class ObjectStore:
     def __init__(self, location: str) -> None:
         self.root = objects.normal(location)
 
-    def path(self, name: str) -> str:
-        """The URI of a file of the table."""
-        return name if "://" in name else f"{self.root}/{name}"
+    def path(self, name: str, *, write: bool = False) -> str:
+        """The URI of a file of the table. Raises SAFE_MODE for names that lead where they may not."""
+        path = name if "://" in name else f"{self.root}/{name}"
+        policy.check(path, write=write)
+        return path
 
     def names(self, folder: str) -> list[str]:
         return objects.names(self.path(folder))
@@ -27,10 +29,10 @@ class ObjectStore:
         return objects.read(self.path(name))
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
-        return objects.put(self.path(name), data, create=True)
+        return objects.put(self.path(name, write=True), data, create=True)
 
     def put(self, name: str, data: bytes) -> None:
-        objects.put(self.path(name), data)
+        objects.put(self.path(name, write=True), data)
 
     def delete(self, name: str) -> bool:
-        return objects.delete(self.path(name))
+        return objects.delete(self.path(name, write=True))

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
+from sqlshell.storage import policy
 from sqlshell.storage.delta.stats import StatsIndex
 from sqlshell.storage.source import DriverOnly, FileInfo, FileList, Source, TableRead
 
@@ -75,7 +76,17 @@ def _partition_names(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def absolute_path(location: str, path: str) -> str:
-    """A file's path from the log: percent-encoded, relative to the table unless absolute (shallow clones)."""
+    """A file's path from the log: percent-encoded, relative to the table unless absolute (shallow clones).
+
+    Raises SAFE_MODE for one that may not be read.
+    """
+    found = _absolute_path(location, path)
+    if policy.active():
+        policy.check(found)
+    return found
+
+
+def _absolute_path(location: str, path: str) -> str:
     if "%" not in path and ":" not in path:
         return path if path.startswith("/") else f"{location}/{path}"
     parsed = urlparse(path)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from sqlshell.errors import DiskFullError, OperationalError, SourceNotFound
 from sqlshell.records import dataclass
+from sqlshell.storage import policy
 from sqlshell.storage.uri import is_remote, resolve
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ class LocalStore:
     def __init__(self, location: str) -> None:
         self.root = resolve(location)
 
-    def path(self, name: str) -> str:
-        """The absolute path of a file of the table."""
-        return os.path.join(self.root, name)
+    def path(self, name: str, *, write: bool = False) -> str:
+        """The absolute path of a file of the table. Raises SAFE_MODE for names that lead where they may not."""
+        path = os.path.join(self.root, name)
+        policy.check(path, write=write)
+        return path
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -88,7 +91,7 @@ class LocalStore:
             raise SourceNotFound(f"the file '{self.path(name)}' is gone") from None
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
-        target = self.path(name)
+        target = self.path(name, write=True)
         if os.path.exists(target):
             return False
         with self._written(target, data) as temporary:
@@ -107,13 +110,13 @@ class LocalStore:
         return True
 
     def put(self, name: str, data: bytes) -> None:
-        target = self.path(name)
+        target = self.path(name, write=True)
         with self._written(target, data) as temporary:
             os.replace(temporary, target)
 
     def delete(self, name: str) -> bool:
         try:
-            os.unlink(self.path(name))
+            os.unlink(self.path(name, write=True))
         except FileNotFoundError:
             return False
         return True
