@@ -338,14 +338,6 @@ def test_a_commit_of_the_log_alone(session: Session, bucket: Any, table: Path) -
     session.execute("ALTER TABLE delta.`s3://lake/altered` ADD COLUMN z INT")
     session.execute("RESTORE TABLE delta.`s3://lake/altered` TO VERSION AS OF 1")
     assert rows(session, "SELECT count(*), sum(a) FROM delta.`s3://lake/altered`") == [(4, 10)]
-    for statement in (
-        "INSERT INTO delta.`s3://lake/altered` VALUES (1, 'x')",
-        "UPDATE delta.`s3://lake/altered` SET a = 3 WHERE a = 1",
-        "CREATE TABLE r (a INT) LOCATION 's3://lake/r'",
-        "COPY (SELECT 1) TO 's3://lake/r.parquet'",
-    ):
-        assert refused(session, statement).condition == "UNSUPPORTED_FEATURE"
-    assert rows(session, "SELECT count(*) FROM delta.`s3://lake/altered`") == [(4,)]
 
 
 def test_the_page_of_object_stores(session: Session, files: Path, table: Path) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -181,22 +180,13 @@ def _adopted(main: DeltaTable, table: DeltaTable, old: dict[str, Add], add: Add,
 def _link(source: str, home: str, new_home: str, linked: list[str]) -> None:
     """The same file at the same place below another folder; it may be there from an attempt before."""
     made = os.path.join(new_home, os.path.relpath(source, home))
-    if os.path.exists(made):
-        return
-    os.makedirs(os.path.dirname(made), exist_ok=True)
-    try:
-        os.link(source, made)
-    except FileExistsError:
-        return
-    except OSError:
-        shutil.copyfile(source, made)
-    linked.append(made)
+    if object_files.copy(source, made):
+        linked.append(made)
 
 
 def _unlink(paths: list[str]) -> None:
     for path in paths:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        object_files.discard(path)
 
 
 def _close(table: DeltaTable) -> Snapshot:

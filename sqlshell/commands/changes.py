@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from sqlshell.commands import delta_write
 from sqlshell.expr.expr import Column, In, Literal
 from sqlshell.plan.logical import Filter, Plan, Project, Scan, fresh_id, passthrough
 from sqlshell.records import dataclass, replace
+from sqlshell.storage import object_files
 from sqlshell.storage.delta.source import adds_by_path
 from sqlshell.storage.source import MemorySource
 from sqlshell.types import Field, Struct
@@ -176,8 +175,7 @@ def _vector_files(snapshot: Snapshot, touched: list[Touched]) -> list[tuple[str,
 
 def _unlink(files: list[tuple[str, str]]) -> None:
     for path, _ in files:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        object_files.discard(path)
 
 
 def _rewrite(

@@ -105,7 +105,7 @@ def _source(session: Session, s: CopyInto) -> Source:
 
 
 def _wanted(s: CopyInto, path: str) -> bool:
-    below = os.path.relpath(path, resolve(s.path, os.getcwd()))
+    below = os.path.relpath(path, resolve(s.path, os.getcwd(), remote=True))
     if s.files:
         return below in s.files or path in s.files
     return s.pattern is None or fnmatchcase(below, s.pattern)

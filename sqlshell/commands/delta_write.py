@@ -14,6 +14,7 @@ from sqlshell.plan.logical import Plan, Project, passthrough
 from sqlshell.plan.logical_write import Assert, Write
 from sqlshell.records import replace
 from sqlshell.result import Result
+from sqlshell.storage import object_files
 from sqlshell.storage.delta.actions import Add
 from sqlshell.storage.delta.schema import TableSchema
 from sqlshell.storage.write_spec import FILE_BYTES, WriteColumn, WriteSpec, files_written
@@ -112,10 +113,7 @@ def adds(files: list[FileWritten], spec: WriteSpec, *, data_change: bool = True)
 def discard(location: str, files: list[FileWritten]) -> None:
     """Remove files whose commit failed; what cannot be removed is left to VACUUM."""
     for f in files:
-        try:
-            os.unlink(os.path.join(location, f.path))
-        except OSError:
-            continue
+        object_files.discard(os.path.join(location, f.path))
 
 
 def metrics_of(files: list[FileWritten]) -> dict[str, int]:

@@ -17,8 +17,8 @@ from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_to
 from sqlshell.plan.logical import Named, Project, named, passthrough
 from sqlshell.result import Result
-from sqlshell.storage.object_files import remove_tree
-from sqlshell.storage.uri import resolve
+from sqlshell.storage import object_files
+from sqlshell.storage.uri import is_remote, resolve
 from sqlshell.storage.write_spec import FILE_BYTES, WriteColumn, WriteSpec
 from sqlshell.types import BIGINT, STRING, Array, Field, Map, String, Struct, Variant, as_read
 
@@ -50,10 +50,10 @@ _CODECS = ("zstd", "snappy", "gzip", "lz4", "brotli", "uncompressed", "none")
 
 def copy_to(session: Session, s: CopyTo) -> Result:
     """Write the query's rows; gives their number."""
-    target = resolve(s.path, os.getcwd(), write=True)
+    target = resolve(s.path, os.getcwd(), remote=True, write=True)
     form = s.format or SUFFIXES.get(os.path.splitext(target)[1].lower(), "parquet")
     single = not s.partition_by and os.path.splitext(target)[1].lower() in SUFFIXES
-    if os.path.lexists(target) and not s.overwrite:
+    if object_files.exists(target) and not s.overwrite:
         raise AnalysisError(
             f"'{target}' exists already",
             condition="PATH_ALREADY_EXISTS",
@@ -64,7 +64,7 @@ def copy_to(session: Session, s: CopyTo) -> Result:
     partition = _partition(s, bound)
     plan, columns = _arranged(s, bound, form, partition)
     folder, name = os.path.split(target)
-    hidden = resolve(os.path.join(folder, f".{name}.{uuid4().hex[:12]}.tmp"), write=True)
+    hidden = resolve(os.path.join(folder, f".{name}.{uuid4().hex[:12]}.tmp"), remote=True, write=True)
     spec = _with_options(
         s,
         WriteSpec(
@@ -81,13 +81,15 @@ def copy_to(session: Session, s: CopyTo) -> Result:
         ),
     )
     try:
-        os.makedirs(hidden)
+        if not is_remote(hidden):
+            os.makedirs(hidden)
         files = run_write(session, plan, (), spec)
-        _publish(os.path.join(hidden, files[0].path) if single else hidden, target)
+        publish = _publish_objects if is_remote(target) else _publish
+        publish(os.path.join(hidden, files[0].path) if single else hidden, target)
     except OSError as e:
         raise OperationalError(f"cannot write '{target}': {e.strerror or e}") from e
     finally:
-        remove_tree(hidden)
+        object_files.remove_tree(hidden)
     return Result([Field("num_rows", BIGINT)], [(sum(f.rows for f in files),)])
 
 
@@ -105,10 +107,25 @@ def _publish(made: str, target: str) -> None:
         raise
     if old is not None:
         if os.path.isdir(old):
-            remove_tree(old)
+            object_files.remove_tree(old)
         else:
             with contextlib.suppress(OSError):
                 os.unlink(old)
+
+
+def _publish_objects(made: str, target: str) -> None:
+    """As `_publish` in a store, which cannot rename: the objects are copied there, then what was there goes.
+
+    A single file appears at once, a directory file by file.
+    """
+    from sqlshell.storage import objects
+
+    old = {target, *(f.path for f in objects.below(target))}
+    new = {target + f.path[len(made) :]: f.path for f in objects.below(made)} or {target: made}
+    for path, source in new.items():
+        objects.copy(source, path, replace=True)
+    for path in old - set(new):
+        objects.delete(path)
 
 
 def _partition(s: CopyTo, bound: BoundQuery) -> list[int]:

@@ -14,11 +14,11 @@ from sqlshell.parser.statement_table import ColumnDef, CreateTable
 from sqlshell.records import dataclass
 from sqlshell.result import Result, command
 from sqlshell.statement_context import StatementContext
+from sqlshell.storage import object_files
 from sqlshell.storage.catalog import RELATION, TOMBSTONE, CatalogConflict
 from sqlshell.storage.delta.actions import DomainMetadata
 from sqlshell.storage.delta.commit import commit
 from sqlshell.storage.delta.conflicts import NOTHING, WHOLE_TABLE
-from sqlshell.storage.object_files import remove_tree
 from sqlshell.storage.source import FORMATS
 from sqlshell.storage.uri import resolve
 
@@ -190,7 +190,7 @@ def place(
         location = path[0]
     if existing is not None:
         there = catalog.location(existing)
-        if location is not None and resolve(location, os.getcwd()) != there:
+        if location is not None and resolve(location, os.getcwd(), remote=True) != there:
             raise AnalysisError(
                 f"`{existing.full_name}` lives at '{there}': replacing does not move it",
                 condition="DELTA_CREATE_TABLE_WITH_DIFFERENT_LOCATION", span=s.name_span,
@@ -204,12 +204,13 @@ def place(
             )
         table = session.tables.open(there)
         return table, context.pin(table), not existing.payload.get("external")
-    table = session.tables.open(resolve(location, os.getcwd()) if location else catalog.new_location(name))
+    place = resolve(location, os.getcwd(), remote=True) if location else catalog.new_location(name)
+    table = session.tables.open(place)
     return table, context.pin(table) if location and table.exists() else None, location is None
 
 
 def _holds_files(location: str) -> bool:
-    return os.path.isdir(location) and any(not n.startswith(("_", ".")) for n in os.listdir(location))
+    return any(not n.startswith(("_", ".")) for n in object_files.names_in(location))
 
 
 def _parameters(s: st.CreateTable, definition: TableDefinition, managed: bool) -> dict[str, Any]:
@@ -297,7 +298,7 @@ def _create_external(
         )
     payload: dict[str, Any] = {
         "provider": provider,
-        "location": session.catalog.relative(resolve(location, os.getcwd())),
+        "location": session.catalog.relative(resolve(location, os.getcwd(), remote=True)),
         "external": True,
         "options": options,
         "properties": s.properties,
@@ -372,14 +373,14 @@ def drop_relation(session: Session, found: CatalogObject, *, purge: bool = False
 
 def _remove_files(location: str) -> None:
     """Remove a managed table's files, but not the catalog's, which may be among them."""
-    for entry in os.listdir(location) if os.path.isdir(location) else ():
+    for entry in object_files.names_in(location):
         if entry == "_objects" or entry.startswith("_table"):
             continue
         path = os.path.join(location, entry)
-        if os.path.isdir(path) and not os.path.islink(path):
-            remove_tree(path)
+        if object_files.is_directory(path) and not os.path.islink(path):
+            object_files.remove_tree(path)
         else:
-            os.unlink(path)
+            object_files.remove(path)
 
 
 def purge_expired(session: Session, schema: str) -> None:

@@ -83,7 +83,7 @@ def _source_view(session: Session, s: base.CreateView) -> Any:
         )
     schema = parse_schema(s.schema_ddl) if s.schema_ddl else None
     if (s.using or "").lower() == "delta":  # a query, so that each use sees the latest version
-        quoted = resolve(path).replace("`", "``")
+        quoted = resolve(path, remote=True).replace("`", "``")
         return ViewDefinition(".".join(s.name).lower(), f"SELECT * FROM delta.`{quoted}`")
     source = session.describe_source(path, s.using, options, schema)
     return replace(source, name=".".join(s.name))

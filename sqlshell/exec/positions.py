@@ -9,7 +9,7 @@ import polars as pl
 from sqlshell.errors import DataError
 from sqlshell.records import dataclass
 from sqlshell.storage.delta import deletion_vectors
-from sqlshell.storage.uri import resolve
+from sqlshell.storage.uri import open_input, resolve
 
 if TYPE_CHECKING:
     from sqlshell.storage.delta.actions import DeletionVector
@@ -84,5 +84,5 @@ def count_values(paths: tuple[str, ...], column: str) -> dict[Any, int]:
 def _rows_of(path: str) -> int:
     import pyarrow.parquet as pq
 
-    rows: Any = pq.read_metadata(resolve(path)).num_rows
+    rows: Any = pq.read_metadata(open_input(resolve(path, remote=True))).num_rows
     return int(rows)

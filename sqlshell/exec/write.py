@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,8 @@ from sqlshell.errors import AnalysisError, InternalError
 from sqlshell.exec.collect import flags
 from sqlshell.exec.write_form import arrow_schema, file_dtype, partition_text, to_file
 from sqlshell.exec.write_stats import FileStats
-from sqlshell.storage.uri import resolve
+from sqlshell.storage import object_files
+from sqlshell.storage.uri import is_remote, resolve
 from sqlshell.types import Boolean, Date, Decimal, Fractional, Integral, String, Timestamp, TimestampNtz
 
 if TYPE_CHECKING:
@@ -73,10 +75,14 @@ class _Writer:
 
     def __init__(self, spec: WriteSpec, task: int) -> None:
         self.spec = spec
-        self.root = resolve(spec.location, write=True)
+        self.location = resolve(spec.location, remote=True, write=True)
+        self.staged = is_remote(self.location)
+        """Whether files are finished on the local disk before they go to a store."""
+        self.root = _scratch() if self.staged else self.location
         self.task = task
         self.run_id = uuid4()
         self.files: dict[str, tuple[str | None, ...]] = {}
+        self.sent: list[str] = []
         self.failed = False
 
     def name(self, args: Any) -> str:
@@ -158,7 +164,13 @@ class _Writer:
             if rows == 0 and not self.spec.single:
                 os.unlink(path)
                 continue
+            if self.staged:
+                self.sent.append(f"{self.location}/{name}")
+                object_files.copy(path, self.sent[-1])
+                os.unlink(path)
             out.append((name, list(values), rows, size, stats))
+        if self.staged:
+            object_files.remove_tree(self.root)
         return out
 
     def discard(self) -> None:
@@ -167,7 +179,11 @@ class _Writer:
         Names that no file has got yet are watched for ten more seconds, beside the next task.
         """
         self.failed = True
-        if not self._removed(10):
+        for path in self.sent:
+            object_files.discard(path)
+        if self.staged:  # what comes late goes with the worker's folder
+            object_files.remove_tree(self.root)
+        elif not self._removed(10):
             threading.Thread(target=self._removed, args=(500,), daemon=True).start()
 
     def _removed(self, tries: int) -> bool:
@@ -181,6 +197,11 @@ class _Writer:
                 return True
             time.sleep(0.02)
         return False
+
+
+def _scratch() -> str:
+    """A new folder where this worker may spill."""
+    return tempfile.mkdtemp(prefix="write-", dir=os.environ.get("POLARS_OOC_SPILL_DIR"))
 
 
 def _count(spec: WriteSpec, path: str) -> int:

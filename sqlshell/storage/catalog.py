@@ -77,7 +77,7 @@ class Catalog:
     """Schemas and objects of one warehouse. Every call looks at the directory: nothing here goes stale."""
 
     def __init__(self, warehouse: str | None = None) -> None:
-        self.warehouse = resolve(warehouse or default_warehouse())
+        self.warehouse = resolve(warehouse or default_warehouse(), remote=True)
         self.at_ms: int | None = None
         """The instant at which everything is looked up (SET TIME TRAVEL); None is the present."""
 

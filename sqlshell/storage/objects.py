@@ -6,9 +6,11 @@ server's whole answer, which may quote them.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import (
@@ -21,6 +23,7 @@ from sqlshell.errors import (
 )
 from sqlshell.records import dataclass
 from sqlshell.storage import secrets
+from sqlshell.storage.uri import is_hidden, is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,8 +241,6 @@ def _pattern(text: str) -> str:
 
 
 def _is_hidden(path: str, root: str) -> bool:
-    from sqlshell.storage.uri import is_hidden
-
     return any(is_hidden(p) for p in path[len(root) :].strip("/").split("/"))
 
 
@@ -275,6 +276,50 @@ def put(path: str, data: bytes, *, create: bool = False) -> bool:
         return False
     except Exception as e:
         raise translated(e, path) from None
+    return True
+
+
+def copy(source: str, target: str, *, replace: bool = False) -> bool:
+    """Make `target` the same object or local file; False, and nothing changed, when it is there already.
+
+    One of the two is in a store. Inside a bucket the store copies by itself; else the bytes stream through here.
+    """
+    import obstore
+
+    if not is_remote(target):
+        if os.path.exists(target):
+            return False
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        return _download(source, target)
+    if not replace and look(target) is not None:
+        return False
+    store, key = _opened(target)
+    _known.pop(target, None)
+    try:
+        if not is_remote(source):
+            obstore.put(store, key, Path(source))
+        elif parts(source)[0] == parts(target)[0]:
+            obstore.copy(store, parts(source)[1], key)
+        else:
+            held, name = _opened(source)
+            obstore.put(store, key, obstore.get(held, name))
+    except Exception as e:
+        raise translated(e, target) from None
+    return True
+
+
+def _download(source: str, target: str) -> bool:
+    import obstore
+
+    store, key = _opened(source)
+    try:
+        with open(target, "xb") as f:
+            for chunk in obstore.get(store, key):
+                f.write(chunk)
+    except OSError:
+        raise
+    except Exception as e:
+        raise translated(e, source) from None
     return True
 
 

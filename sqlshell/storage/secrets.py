@@ -122,7 +122,8 @@ def configuration(kind: str, location: str) -> dict[str, str]:
         found = _profile()
     else:
         found = {}
-    endpoint = found.get("aws_endpoint_url") or os.environ.get("AWS_ENDPOINT_URL_S3")
+    variables = (os.environ.get(f"AWS_ENDPOINT_URL{of}") for of in ("_S3", ""))
+    endpoint = found.get("aws_endpoint_url") or next(filter(None, variables), None)
     if endpoint:
         found["aws_endpoint_url"] = endpoint if "://" in endpoint else f"https://{endpoint}"
     if kind == "s3" and not ({"AWS_REGION", "AWS_DEFAULT_REGION"} & set(os.environ)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import uuid4
@@ -11,6 +10,7 @@ from uuid import uuid4
 from sqlshell.records import replace
 from sqlshell.storage.delta.deletion_vectors import file_of
 from sqlshell.storage.delta.source import absolute_path
+from sqlshell.storage.object_files import copy
 
 if TYPE_CHECKING:
     from sqlshell.storage.delta.actions import Add
@@ -32,24 +32,14 @@ def deep(snapshot: Snapshot, add: Add, location: str) -> Add:
     source = absolute_path(snapshot.location, add.path)
     inside = source.startswith(snapshot.location + os.sep)
     name = os.path.relpath(source, snapshot.location) if inside else f"{uuid4()}-{os.path.basename(source)}"
-    _copy(source, os.path.join(location, name))
+    copy(source, os.path.join(location, name))
     vector = add.deletion_vector
     if vector is not None and vector.storage_type != "i":
         marks = file_of(snapshot.location, vector)
         if vector.storage_type == "u":  # its name holds for any location
-            _copy(marks, os.path.join(location, os.path.relpath(marks, snapshot.location)))
+            copy(marks, os.path.join(location, os.path.relpath(marks, snapshot.location)))
         else:
             copied = os.path.join(location, os.path.basename(marks))
-            _copy(marks, copied)
+            copy(marks, copied)
             vector = replace(vector, path_or_inline=quote(copied))
     return replace(add, path=quote(name, safe="/=!$&'()*+,;@-._~"), deletion_vector=vector, data_change=True)
-
-
-def _copy(source: str, target: str) -> None:
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    if os.path.exists(target):
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from sqlshell.storage import object_files
 from sqlshell.storage.delta.actions import Add, Cdc, Remove
 from sqlshell.storage.delta.deletion_vectors import file_of
 from sqlshell.storage.delta.log import LOG
 from sqlshell.storage.delta.source import absolute_path
 from sqlshell.storage.delta.time_travel import commit_times
+from sqlshell.storage.uri import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,11 +64,7 @@ def remove(paths: Iterable[str]) -> int:
     """Remove files; the number of those that were there."""
     count = 0
     for path in paths:
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            continue
-        count += 1
+        count += object_files.remove(path)
     return count
 
 
@@ -116,16 +114,30 @@ def _removed(table: DeltaTable) -> set[str]:
 
 def _walk(location: str, snapshot: Snapshot) -> Iterator[str]:
     """All files but hidden ones; other tables' folders below are theirs."""
-    partitions = tuple(f"{n}=" for n in snapshot.partition_columns)
-
-    def hidden(name: str) -> bool:
-        return name.startswith(("_", ".")) and name != CHANGE_DATA and not name.startswith(partitions)
-
+    if is_remote(location):
+        yield from _walk_store(location, snapshot)
+        return
     for folder, folders, files in os.walk(location):
         if folder != location and LOG in folders:
             folders.clear()
             continue
-        folders[:] = [f for f in folders if not hidden(f)]
+        folders[:] = [f for f in folders if not _is_hidden(f, snapshot)]
         for name in files:
-            if not hidden(name):
+            if not _is_hidden(name, snapshot):
                 yield os.path.join(folder, name)
+
+
+def _walk_store(location: str, snapshot: Snapshot) -> Iterator[str]:
+    """As `_walk`, from one listing of an object store."""
+    paths = [p[len(location) + 1 :] for p in object_files.below(location)]
+    others = {p.partition(f"/{LOG}/")[0] + "/" for p in paths if f"/{LOG}/" in p}
+    for path in paths:
+        parts = path.split("/")
+        inside = any("/".join(parts[:n]) + "/" in others for n in range(1, len(parts)))
+        if not inside and not any(_is_hidden(p, snapshot) for p in parts):
+            yield f"{location}/{path}"
+
+
+def _is_hidden(name: str, snapshot: Snapshot) -> bool:
+    partitions = tuple(f"{n}=" for n in snapshot.partition_columns)
+    return name.startswith(("_", ".")) and name != CHANGE_DATA and not name.startswith(partitions)
