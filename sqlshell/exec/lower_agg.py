@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.errors import AnalysisError, InternalError
+from sqlshell.exec.piece import REPEATS_DO_NOT_MATTER
 from sqlshell.expr.expr import AggCall, Cast, Column, Expr, Literal
 from sqlshell.functions import registry
 from sqlshell.types import Float, Fractional
@@ -25,24 +26,6 @@ if TYPE_CHECKING:
     from sqlshell.exec.physical import FinalAggregate, PartialAggregate
     from sqlshell.plan.logical import Aggregate, Named
     from sqlshell.types import SqlType
-
-# DISTINCT changes nothing for these, or they handle it themselves (count).
-_REPEATS_DO_NOT_MATTER = frozenset(
-    (
-        "count",
-        "min",
-        "max",
-        "bool_and",
-        "bool_or",
-        "first",
-        "last",
-        "any_value",
-        "bit_and",
-        "bit_or",
-        "collect_set",
-        "approx_count_distinct",
-    )
-)
 
 
 class AggView:
@@ -150,7 +133,7 @@ def aggregate_view(k: Kernel, call: AggCall, arguments: Arguments, *, grouped: b
     view.order_columns = tuple(arguments.column(s.expr, call.filter) for s in call.order_by)
     if call.filter is not None:
         view.keep = arguments.column(call.filter).fill_null(False)
-    if call.distinct and function_of(call).name not in _REPEATS_DO_NOT_MATTER:
+    if call.distinct and function_of(call).name not in {"count", *REPEATS_DO_NOT_MATTER}:
         view.args, view.order_columns = _distinct(view.args, view.order_columns, call)
     return view
 
@@ -228,13 +211,18 @@ def lower_partial(k: Kernel, lf: pl.LazyFrame, node: PartialAggregate) -> pl.Laz
     """One row of states per group of this task's rows."""
     arguments = Arguments(k)
     keys = _keys(k, node.keys)
+    there = node.input.output_ids
     states: list[pl.Expr] = []
     for agg, columns in zip(node.aggs, node.states, strict=True):
         call = agg_call(agg)
-        view = aggregate_view(k, call, arguments, grouped=bool(keys))
-        for state, column in zip(function_of(call).states, columns, strict=True):
-            value = state.update(view, *view.args).cast(k.dtype(column.type))
-            states.append(value.alias(f"c{column.id}"))
+        row = function_of(call)
+        if there.issuperset(c.id for c in columns):
+            view = AggView(k, call, grouped=bool(keys))
+            values = [s.merge(view, pl.col(f"c{c.id}")) for s, c in zip(row.states, columns, strict=True)]
+        else:
+            view = aggregate_view(k, call, arguments, grouped=bool(keys))
+            values = [s.update(view, *view.args) for s in row.states]
+        states.extend(v.cast(k.dtype(c.type)).alias(f"c{c.id}") for v, c in zip(values, columns, strict=True))
     grouped = _group(k, arguments.attach(lf), keys, states)
     return grouped.select(
         [*_key_results(node.keys), *(pl.col(f"c{c.id}") for s in node.states for c in s)]

@@ -38,7 +38,10 @@ class HashOrder(Plan):
 
 @dataclass(frozen=True)
 class PartialAggregate(Plan):
-    """The first phase of an Aggregate: one row per group and task. `states[i]` are the state columns of `aggs[i]`."""
+    """The first phase of an Aggregate: one row per group and task. `states[i]` are the state columns of `aggs[i]`.
+
+    An aggregate whose state columns the input has already is merged, not computed.
+    """
 
     child_fields: ClassVar = ("input",)
     expr_fields: ClassVar = ("keys", "aggs")

@@ -13,11 +13,18 @@ from sqlshell.exec.stage import StageInput
 from sqlshell.expr.expr import AggCall, Column, Expr, WindowCall
 from sqlshell.functions import registry
 from sqlshell.optimizer.properties import is_deterministic
-from sqlshell.plan.logical import Aggregate, Filter, Named, Project, fresh_id, named, passthrough
+from sqlshell.plan.logical import Filter, Named, Project, fresh_id, named, passthrough
 from sqlshell.records import dataclass, replace
 
 if TYPE_CHECKING:
     from sqlshell.plan.logical import Plan
+
+
+REPEATS_DO_NOT_MATTER = frozenset({
+    "min", "max", "bool_and", "bool_or", "first", "last", "any_value", "bit_and", "bit_or", "collect_set",
+    "approx_count_distinct",
+})  # fmt: skip
+"""Aggregates that DISTINCT does not change."""
 
 
 @dataclass(frozen=True)
@@ -95,29 +102,9 @@ def by_partition(calls: tuple[Named, ...]) -> list[tuple[tuple[Expr, ...], tuple
 def can_split(agg: Named) -> bool:
     """Whether an aggregate may run as partial and final."""
     call = cast("AggCall", agg.expr)
-    return bool(registry.get(call.fn).states) and not call.distinct and not call.order_by
-
-
-def distinct_first(node: Aggregate) -> Aggregate | None:
-    """`count(DISTINCT x)` of all rows as `count(x)` of the groups by x, which any task may count its share of.
-
-    None where there are groups already, or aggregates over anything but those distinct values.
-    """
-    calls = [cast("AggCall", a.expr) for a in node.aggs]
-    if node.keys or not calls or not calls[0].args:
-        return None
-    args = calls[0].args
-    if any(not c.distinct or c.args != args or c.filter is not None or c.order_by for c in calls):
-        return None
-    keys = tuple(named("key", a) for a in args)
-    columns = tuple(k.column for k in keys)
-    aggs = tuple(
-        Named(a.column, replace(c, args=columns, distinct=False))
-        for a, c in zip(node.aggs, calls, strict=True)
-    )
-    if not all(is_deterministic(a) for a in args) or not all(can_split(a) for a in aggs):
-        return None
-    return replace(node, input=Aggregate(node.input, keys, ()), aggs=aggs)
+    row = registry.get(call.fn)
+    repeats = call.distinct and row.name not in REPEATS_DO_NOT_MATTER
+    return bool(row.states) and not repeats and not call.order_by
 
 
 def state_columns(agg: Named) -> tuple[Column, ...]:

@@ -4,6 +4,7 @@ Solo (the default): one stage, one process, all cores. Pool: every operator says
 and an exchange is put where it is not:
 
     Aggregate      partial in place, states hashed by the keys, final; holistic ones hash the rows instead
+    ... DISTINCT   the same twice, by value and by group (`distinct.py`); rows hashed by the keys of many groups
     Join           a small side goes to every task; else both sides are hashed by the keys
     Window         hashed by PARTITION BY
     Sort           gathered, or by ranges of the first key when it is large
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InternalError
 from sqlshell.exec import estimate, platform, splits
+from sqlshell.exec.distinct import by_value
 from sqlshell.exec.equi import is_orderable
 from sqlshell.exec.grouping_sets import pre_aggregated
 from sqlshell.exec.memory import MemoryPlan
@@ -30,7 +32,6 @@ from sqlshell.exec.piece import (
     Piece,
     by_partition,
     can_split,
-    distinct_first,
     is_row_wise,
     merge,
     state_columns,
@@ -39,6 +40,7 @@ from sqlshell.exec.piece import (
 from sqlshell.exec.planner_join import plan_join
 from sqlshell.exec.stage import Output, Stage, StageGraph, StageInput, TaskLayout
 from sqlshell.expr.expr import Column, Expr, SortKey
+from sqlshell.optimizer import stats
 from sqlshell.optimizer.properties import is_deterministic
 from sqlshell.plan.logical import (
     Aggregate,
@@ -64,15 +66,19 @@ from sqlshell.plan.logical_write import Assert, Write
 from sqlshell.records import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlshell.config import Settings
+    from sqlshell.exec.distinct import ByValue
 
 BOUNDED_ROWS = 1_000_000
 POOL_PAYS = 16 << 20
 """With `workers` set and nothing else, files below this size still run solo."""
 
 MAX_PARTITIONS = 512
+
+MANY_GROUPS = 10_000
+"""Groups that spread evenly over tasks by themselves: their rows are moved once, distinct values and all."""
 
 SMALL_SCAN = 512 << 10
 """Bytes of a file that every task rather reads whole than waits for a stage that does (5 to 10 ms)."""
@@ -308,9 +314,6 @@ class Planner:
         return piece.over(replace(node, input=piece.plan), keys=kept)
 
     def _aggregate(self, node: Aggregate) -> Piece:
-        by_value = distinct_first(node)
-        if by_value is not None:
-            return self._aggregate(by_value)
         piece = self.visit(node.input)
         if self._small and self._tasks(piece) == 1:
             piece = self.single(piece)
@@ -322,6 +325,10 @@ class Planner:
             return piece.over(here, keys=tuple(by_column[k] for k in piece.keys))
         if all(can_split(a) for a in node.aggs):
             return self._two_phases(node, piece)
+        if not node.keys or self.tight or stats.rows(node) < MANY_GROUPS:
+            steps = by_value(here)
+            if steps is not None:
+                return self._by_value(steps, piece)
         if not node.keys:
             single = self.single(piece)
             return single.over(replace(node, input=single.plan))
@@ -343,12 +350,25 @@ class Planner:
         states = tuple(state_columns(a) for a in node.aggs)
         partial = piece.over(PartialAggregate(piece.plan, node.keys, node.aggs, states))
         keys = tuple(k.column for k in node.keys)
+        return self._merged(partial, keys, lambda read: FinalAggregate(read, keys, node.aggs, states))
+
+    def _by_value(self, steps: ByValue, piece: Piece) -> Piece:
+        """Distinct values are brought together before their groups are: few large groups load all tasks."""
+        before = piece.over(steps.before, keys=())
+        if not (piece.spread == "hash" and piece.keys and steps.sources.issuperset(piece.keys)):
+            before = self.hashed(before, steps.values)
+        return self._merged(before.over(steps.within(before.plan), keys=()), steps.keys, steps.last)
+
+    def _merged(
+        self, partial: Piece, keys: tuple[Column, ...], last: Callable[[Plan], FinalAggregate]
+    ) -> Piece:
+        """Partial states brought together by their keys."""
         if keys:
             stage = self._cut(partial, Output("hash", keys, self.partitions))
             read = self._read(stage, "partition", "hash", tuple(k.id for k in keys))
         else:
             read = self.single(partial)
-        return read.over(FinalAggregate(read.plan, keys, node.aggs, states))
+        return read.over(last(read.plan))
 
     def _window(self, node: Window) -> Piece:
         piece = self.visit(node.input)

@@ -219,6 +219,7 @@ class Grammar:
             options += [(f"max({inner})", kind), (f"min({inner})", kind)]
             if kind == "int":
                 options += [(f"sum({inner})", "long"), (f"avg({inner})", "avg")]
+                options += [(f"sum(DISTINCT {inner})", "long"), (f"count(DISTINCT {inner}, 1)", "long")]
             text, result = self.pick(options)
             if self.chance(20):
                 text += f" FILTER (WHERE {self.test(columns, 1)})"

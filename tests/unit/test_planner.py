@@ -157,6 +157,57 @@ def group_all_distinct(s: Source) -> Plan:
     return Aggregate(t, (), (agg("count", t.columns[0], distinct=True),))
 
 
+def group_distinct_beside(s: Source) -> Plan:
+    """One list of distinct values beside other aggregates, few groups."""
+    t = scan(s)
+    k, v, text = t.columns
+    odd = equal(Call("%", (v, Literal(2, BIGINT)), BIGINT), Literal(1, BIGINT))
+    by = named("odd", odd)
+    aggs = (agg("count"), agg("count", k, distinct=True), agg("sum", v), agg("min", text, filter=odd))
+    return Aggregate(t, (by,), (*aggs, agg("sum", k, distinct=True), agg("max", v, distinct=True)))
+
+
+def group_distinct_lists(s: Source) -> Plan:
+    """Several lists, one with a filter, one of two columns, beside other aggregates."""
+    t = scan(s)
+    k, v, text = t.columns
+    odd = equal(Call("%", (v, Literal(2, BIGINT)), BIGINT), Literal(1, BIGINT))
+    small = Call("%", (v, Literal(11, BIGINT)), BIGINT)
+    aggs = (
+        agg("count", k, distinct=True),
+        agg("count", k, distinct=True, filter=odd),
+        agg("count", k, small, distinct=True),
+        agg("sum", small, distinct=True),
+        agg("count"),
+        agg("sum", v, filter=odd),
+        agg("min", text),
+        agg("count", v),
+    )
+    by = named("odd", odd)
+    return Aggregate(t, (by,), aggs)
+
+
+def all_distinct_lists(s: Source) -> Plan:
+    node = group_distinct_lists(s)
+    assert isinstance(node, Aggregate)
+    return replace(node, keys=())
+
+
+def nothing_distinct(s: Source) -> Plan:
+    node = all_distinct_lists(s)
+    assert isinstance(node, Aggregate)
+    return replace(node, input=Filter(node.input, Literal(False, BOOLEAN)))
+
+
+def join_distinct(s: Source) -> Plan:
+    """Distinct values of the join key, whose rows the join brought together."""
+    a, b = scan(s), scan(s)
+    joined = Join(a, b, "inner", equal(a.columns[1], b.columns[1]))
+    aggs = (agg("count", a.columns[1], distinct=True), agg("count"), agg("max", b.columns[2]))
+    odd = equal(Call("%", (b.columns[1], Literal(2, BIGINT)), BIGINT), Literal(1, BIGINT))
+    return Aggregate(joined, (named("odd", odd),), aggs)
+
+
 def rollup(s: Source) -> Plan:
     t = scan(s)
     k, v, text = t.columns
@@ -269,6 +320,11 @@ PLANS = [
     group_distinct_values,
     group_all,
     group_all_distinct,
+    group_distinct_beside,
+    group_distinct_lists,
+    all_distinct_lists,
+    nothing_distinct,
+    join_distinct,
     rollup,
     distinct,
     group_nothing,
@@ -390,6 +446,29 @@ def test_distinct_values_of_all_rows_are_counted_where_they_are(source: Source) 
         (3, "PartialAggregate"),
         (1, "FinalAggregate"),
     ]
+
+
+def test_distinct_values_beside_others_are_grouped_twice(source: Source) -> None:
+    for make in (group_distinct_beside, group_distinct_lists):
+        assert kinds(make(source)) == [(3, "hash"), (3, "hash"), (3, "result")]
+    assert kinds(all_distinct_lists(source)) == [(3, "hash"), (3, "whole"), (1, "result")]
+    # the join already brought the values together
+    assert kinds(join_distinct(source)) == [(3, "hash"), (3, "hash"), (3, "hash"), (3, "result")]
+
+
+def test_an_aggregate_without_states_keeps_its_rows_together(source: Source) -> None:
+    t = scan(source)
+    k, v, _ = t.columns
+    aggs = (agg("count", v, distinct=True), agg("median", v))
+    assert kinds(Aggregate(t, (key(k),), aggs)) == [(3, "hash"), (3, "result")]
+    assert kinds(Aggregate(t, (), aggs)) == [(3, "whole"), (1, "result")]
+
+
+def test_rows_of_many_groups_are_moved_once(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlshell.exec.planner.MANY_GROUPS", 1)
+    plan = group_distinct_beside(source)
+    assert kinds(plan) == [(3, "hash"), (3, "result")]
+    assert len(pool_graph(plan, settings(), 3, tight=True).stages) == 3
 
 
 def test_grouping_sets_repeat_groups_not_rows(source: Source) -> None:
