@@ -50,7 +50,7 @@ class ByValue:
     """Rows to one row of states per group and value."""
     values: tuple[Column, ...]
     """The keys of `before`: grouping keys, then distinct arguments."""
-    sources: frozenset[int]
+    sources: tuple[Column, ...]
     """Columns of the rows that are such keys: rows together by some of them have their values together."""
     keys: tuple[Column, ...]
     plain: tuple[Named, ...]
@@ -106,7 +106,7 @@ def by_value(node: Aggregate) -> ByValue | None:
     return ByValue(
         before,
         tuple(hashed),
-        frozenset(e.id for e in direct if isinstance(e, Column)),
+        tuple(e for e in direct if isinstance(e, Column)),
         tuple(k.column for k in node.keys),
         plain_here,
         tuple(new.get(a.column.id, a) for a in aggs),

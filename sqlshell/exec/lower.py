@@ -40,6 +40,7 @@ from sqlshell.plan.logical import (
     Window,
 )
 from sqlshell.plan.logical_write import Assert, Write
+from sqlshell.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +102,8 @@ class Lowering:
     def _scan(self, node: Scan) -> pl.LazyFrame:
         position = self._scans
         self._scans += 1
+        if self.task.filters and (part := self.task.filters[position]) is not None:
+            node = replace(node, filters=(*node.filters, part))
         return lower_scan(self.kernel, node, self.task.splits[position])
 
     def _project(self, node: Project) -> pl.LazyFrame:

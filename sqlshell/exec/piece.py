@@ -35,6 +35,8 @@ class Piece:
     spread: str
     inputs: tuple[StageInput, ...] = ()
     keys: tuple[int, ...] = ()
+    ranges: tuple[int, ...] = ()
+    """With spread `hash`: tasks have ranges of the one key, cut here, instead (`ranges.py`)."""
 
     @property
     def parallel(self) -> bool:
@@ -75,7 +77,7 @@ def is_row_wise(plan: Plan) -> bool:
 
 def already(piece: Piece, exprs: tuple[Expr, ...]) -> list[int] | None:
     """Positions of `exprs` that are, in order, the columns a fragment is hashed by; None when it is not."""
-    if piece.spread != "hash" or not piece.keys:
+    if piece.spread != "hash" or not piece.keys or piece.ranges:
         return None
     by_id = {e.id: i for i, e in enumerate(exprs) if isinstance(e, Column)}
     if any(k not in by_id for k in piece.keys):
@@ -85,9 +87,8 @@ def already(piece: Piece, exprs: tuple[Expr, ...]) -> list[int] | None:
 
 def is_hashed_by(piece: Piece, exprs: tuple[Expr, ...]) -> bool:
     """Whether a fragment is hashed by exactly these columns, in order."""
-    return piece.spread == "hash" and piece.keys == tuple(
-        e.id if isinstance(e, Column) else -1 for e in exprs
-    )
+    keys = tuple(e.id if isinstance(e, Column) else -1 for e in exprs)
+    return piece.spread == "hash" and not piece.ranges and piece.keys == keys
 
 
 def by_partition(calls: tuple[Named, ...]) -> list[tuple[tuple[Expr, ...], tuple[Named, ...]]]:

@@ -9,7 +9,7 @@ and an exchange is put where it is not:
     Window         hashed by PARTITION BY
     Sort           gathered, or by ranges of the first key when it is large
     TopN, Limit    in place, then gathered; a TopN of too many rows is a Sort and a Limit
-    Scan           of a small file: in every task
+    Scan           of a small file: in every task; by ranges of a key that its files are in order of (`ranges.py`)
     Shared         a stage of its own, read several times
     recursion      one task
 
@@ -23,24 +23,21 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import InternalError
 from sqlshell.exec import estimate, platform, splits
-from sqlshell.exec.distinct import by_value
 from sqlshell.exec.equi import is_orderable
-from sqlshell.exec.grouping_sets import pre_aggregated
 from sqlshell.exec.memory import MemoryPlan
-from sqlshell.exec.physical import ExchangeRead, FinalAggregate, PartialAggregate
+from sqlshell.exec.physical import ExchangeRead, FinalAggregate
 from sqlshell.exec.piece import (
     Piece,
     by_partition,
-    can_split,
     is_row_wise,
     merge,
-    state_columns,
     with_columns,
 )
+from sqlshell.exec.planner_agg import plan_aggregate
 from sqlshell.exec.planner_join import plan_join
+from sqlshell.exec.ranges import Ranged, bare, can_read_ranges, choose_bounds, layouts, origin
 from sqlshell.exec.stage import Output, Stage, StageGraph, StageInput, TaskLayout
 from sqlshell.expr.expr import Column, Expr, SortKey
-from sqlshell.optimizer import stats
 from sqlshell.optimizer.properties import is_deterministic
 from sqlshell.plan.logical import (
     Aggregate,
@@ -66,19 +63,15 @@ from sqlshell.plan.logical_write import Assert, Write
 from sqlshell.records import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlshell.config import Settings
-    from sqlshell.exec.distinct import ByValue
 
 BOUNDED_ROWS = 1_000_000
 POOL_PAYS = 16 << 20
 """With `workers` set and nothing else, files below this size still run solo."""
 
 MAX_PARTITIONS = 512
-
-MANY_GROUPS = 10_000
-"""Groups that spread evenly over tasks by themselves: their rows are moved once, distinct values and all."""
 
 SMALL_SCAN = 512 << 10
 """Bytes of a file that every task rather reads whole than waits for a stage that does (5 to 10 ms)."""
@@ -160,10 +153,12 @@ class Planner:
         self._memory = MemoryPlan.of(settings["sqlshell.memory_limit"], workers)
         self._sizes: dict[int, int] = {}
         self._shared: dict[int, tuple[Stage, Piece]] = {}
-        self._small = settings["sqlshell.partitions"] is None and not tight
+        self.small = settings["sqlshell.partitions"] is None and not tight
         """Whether small files are not worth a stage or a task; they are when somebody asks for partitions."""
         self._whole: set[int] = set()
         """Ids of the Scan nodes that every task reads whole."""
+        self._ranged: dict[int, Ranged] = {}
+        """By id, the Scan nodes whose tasks read ranges of a column."""
 
     def finish(self, plan: Plan, output: Output | None = None) -> Stage:
         """Plan everything; the last stage gives the result, or writes as `output` says."""
@@ -178,9 +173,7 @@ class Planner:
         tasks = self._tasks(piece)
         scans = piece.plan.collect(Scan)
         if piece.parallel:
-            sources = [None if id(s) in self._whole else s.source for s in scans]
-            by_task = splits.assign_all(sources, tasks)
-            layout = tuple(TaskLayout(s, (i,)) for i, s in enumerate(by_task))
+            layout = layouts(scans, self._whole, self._ranged, tasks)
         else:
             layout = (TaskLayout((None,) * len(scans), tuple(range(self.partitions))),)
         stage = Stage(
@@ -208,7 +201,9 @@ class Planner:
         if any(i.mode in {"partition", "aligned"} for i in piece.inputs):
             return self.partitions
         scans = piece.plan.collect(Scan)
-        at_least = splits.WORTH_BYTES if self._small else splits.MIN_BYTES
+        if any(id(s) in self._ranged for s in scans):
+            return self.partitions
+        at_least = splits.WORTH_BYTES if self.small else splits.MIN_BYTES
         useful = [
             splits.useful_tasks(s.source, self.partitions, at_least)
             for s in scans
@@ -226,9 +221,13 @@ class Planner:
             return replace(piece, spread="single")
         if not piece.parallel:
             return piece
-        if self._small and self._tasks(piece) == 1:
+        if self.is_slight(piece):
             return replace(piece, spread="single", keys=())
         return self._read(self._cut(piece, Output("whole")), "first", "single")
+
+    def is_slight(self, piece: Piece) -> bool:
+        """Whether a fragment's files keep one task busy at most."""
+        return self.small and self._tasks(piece) == 1
 
     def to_all(self, piece: Piece) -> Piece:
         """All rows in every task."""
@@ -238,20 +237,66 @@ class Planner:
             return Piece(piece.plan, "anywhere", (StageInput(piece.inputs[0].stage, "broadcast"),))
         return self._read(self._cut(piece, Output("whole")), "broadcast", "anywhere")
 
+    def exchanged(self, piece: Piece, keys: tuple[Column, ...], after: tuple[int, ...] = ()) -> Piece:
+        """Rows with equal values of some of the fragment's columns in one task."""
+        stage = self._cut(piece, Output("hash", keys, self.partitions), after=after)
+        return self._read(stage, "partition", "hash", tuple(k.id for k in keys))
+
     def hashed(self, piece: Piece, exprs: tuple[Expr, ...], after: int | None = None) -> Piece:
         """Rows with equal values of `exprs` in one task; columns stay as they are."""
         columns = piece.plan.output
         piece, keys = with_columns(piece, exprs)
-        waits = () if after is None else (after,)
-        stage = self._cut(piece, Output("hash", keys, self.partitions), after=waits)
-        read = self._read(stage, "partition", "hash", tuple(k.id for k in keys))
-        if stage.plan.output == columns:
+        read = self.exchanged(piece, keys, () if after is None else (after,))
+        if piece.plan.output == columns:
             return read
         kept = read.plan.output
         wanted = {c.id for c in columns}
         keys_kept = read.keys if wanted.issuperset(read.keys) else ()
         assert len(kept) > len(columns)
         return read.over(Project(read.plan, tuple(passthrough(c) for c in columns)), keys=keys_kept)
+
+    def by_ranges(self, *sides: tuple[Piece, Expr]) -> tuple[Piece, ...] | None:
+        """The fragments with equal values of their keys in one task, because tasks read the same ranges of them.
+
+        None where files are not in order of the keys, or another exchange has spread the rows already.
+        """
+        if self.tight or all(self._tasks(piece) < self.partitions for piece, _ in sides):
+            return None
+        found: list[Ranged] = []
+        for piece, e in sides:
+            of_piece = self._rangeable(piece, e)
+            if of_piece is None:
+                return None
+            found += of_piece
+        bounds = choose_bounds(found, self.partitions)
+        if bounds is None:
+            return None
+        self._ranged.update((id(r.scan), replace(r, bounds=bounds)) for r in found)
+        keys = [e.id for _, e in ((p, bare(e)) for p, e in sides) if isinstance(e, Column)]
+        return tuple(
+            replace(p, spread="hash", keys=(k,), ranges=bounds) for (p, _), k in zip(sides, keys, strict=True)
+        )
+
+    def spread_by(self, piece: Piece, keys: Iterable[Expr]) -> Piece | None:
+        """The fragment by ranges of one of some keys, where its files allow."""
+        if piece.spread == "split" or piece.ranges:
+            for key in keys:
+                ranged = self.by_ranges((piece, key)) if isinstance(key, Column) else None
+                if ranged is not None:
+                    return ranged[0]
+        return None
+
+    def _rangeable(self, piece: Piece, e: Expr) -> list[Ranged] | None:
+        """The scans that must read ranges for a fragment's rows to be spread by `e`."""
+        if any(i.mode in {"partition", "aligned"} for i in piece.inputs) or not piece.parallel:
+            return None
+        found = origin(piece.plan, e)
+        if found is None or id(found[0]) in self._whole or not can_read_ranges(*found):
+            return None
+        before = [self._ranged[id(s)] for s in piece.plan.collect(Scan) if id(s) in self._ranged]
+        if not before:
+            return [Ranged(*found)]
+        return before if any(r.scan is found[0] and r.column == found[1] for r in before) else None
 
     # -- operators
 
@@ -271,7 +316,7 @@ class Planner:
                 piece = self.visit(plan.input)
                 return piece.over(replace(plan, input=piece.plan), keys=())
             case Aggregate():
-                return self._aggregate(plan)
+                return plan_aggregate(self, plan)
             case Join():
                 return plan_join(self, plan)
             case Window():
@@ -296,7 +341,7 @@ class Planner:
 
     def _scan(self, node: Scan) -> Piece:
         used, all_ = estimate.row_width(node), sum(estimate.width(f.type) for f in node.source.schema.fields)
-        if not self._small or node.source.size * used > SMALL_SCAN * all_:
+        if not self.small or node.source.size * used > SMALL_SCAN * all_:
             return Piece(node, "split")
         self._whole.add(id(node))
         return Piece(node, "anywhere")
@@ -313,63 +358,6 @@ class Planner:
         kept = tuple(renamed[k] for k in piece.keys) if all(k in renamed for k in piece.keys) else ()
         return piece.over(replace(node, input=piece.plan), keys=kept)
 
-    def _aggregate(self, node: Aggregate) -> Piece:
-        piece = self.visit(node.input)
-        if self._small and self._tasks(piece) == 1:
-            piece = self.single(piece)
-        here = replace(node, input=piece.plan)
-        if not piece.parallel:
-            return replace(self.single(piece), plan=here)
-        by_column = {k.expr.id: k.column.id for k in node.keys if isinstance(k.expr, Column)}
-        if piece.spread == "hash" and piece.keys and all(k in by_column for k in piece.keys):
-            return piece.over(here, keys=tuple(by_column[k] for k in piece.keys))
-        if all(can_split(a) for a in node.aggs):
-            return self._two_phases(node, piece)
-        if not node.keys or self.tight or stats.rows(node) < MANY_GROUPS:
-            steps = by_value(here)
-            if steps is not None:
-                return self._by_value(steps, piece)
-        if not node.keys:
-            single = self.single(piece)
-            return single.over(replace(node, input=single.plan))
-        piece, keys = with_columns(piece, tuple(k.expr for k in node.keys))
-        hashed = self._read(self._cut(piece, Output("hash", keys, self.partitions)), "partition", "hash")
-        items = tuple(Named(k.column, c) for k, c in zip(node.keys, keys, strict=True))
-        return hashed.over(
-            Aggregate(hashed.plan, items, node.aggs), keys=tuple(k.column.id for k in node.keys)
-        )
-
-    def _two_phases(self, node: Aggregate, piece: Piece) -> Piece:
-        grouped_first = pre_aggregated(replace(node, input=piece.plan))
-        if grouped_first is not None:  # grouping sets: groups are repeated, not rows
-            stage = self._cut(
-                piece.over(grouped_first.input, keys=()), Output("hash", grouped_first.keys, self.partitions)
-            )
-            read = self._read(stage, "partition", "hash", tuple(k.id for k in grouped_first.keys))
-            return read.over(replace(grouped_first, input=read.plan))
-        states = tuple(state_columns(a) for a in node.aggs)
-        partial = piece.over(PartialAggregate(piece.plan, node.keys, node.aggs, states))
-        keys = tuple(k.column for k in node.keys)
-        return self._merged(partial, keys, lambda read: FinalAggregate(read, keys, node.aggs, states))
-
-    def _by_value(self, steps: ByValue, piece: Piece) -> Piece:
-        """Distinct values are brought together before their groups are: few large groups load all tasks."""
-        before = piece.over(steps.before, keys=())
-        if not (piece.spread == "hash" and piece.keys and steps.sources.issuperset(piece.keys)):
-            before = self.hashed(before, steps.values)
-        return self._merged(before.over(steps.within(before.plan), keys=()), steps.keys, steps.last)
-
-    def _merged(
-        self, partial: Piece, keys: tuple[Column, ...], last: Callable[[Plan], FinalAggregate]
-    ) -> Piece:
-        """Partial states brought together by their keys."""
-        if keys:
-            stage = self._cut(partial, Output("hash", keys, self.partitions))
-            read = self._read(stage, "partition", "hash", tuple(k.id for k in keys))
-        else:
-            read = self.single(partial)
-        return read.over(last(read.plan))
-
     def _window(self, node: Window) -> Piece:
         piece = self.visit(node.input)
         for partition_by, calls in by_partition(node.calls):
@@ -377,7 +365,7 @@ class Planner:
             if not piece.parallel or not partition_by:
                 piece = self.single(piece)
             elif not (piece.spread == "hash" and piece.keys and ids.issuperset(piece.keys)):
-                piece = self.hashed(piece, partition_by)
+                piece = self.spread_by(piece, partition_by) or self.hashed(piece, partition_by)
             piece = piece.over(Window(piece.plan, calls))
         if piece.plan.output != node.output:
             piece = piece.over(Project(piece.plan, tuple(passthrough(c) for c in node.output)))
@@ -443,6 +431,7 @@ class Planner:
         stage, made = found
         if made.parallel:
             read = self._read(stage, "aligned", "hash" if made.spread == "hash" else "split", made.keys)
+            read = replace(read, ranges=made.ranges)
         else:
             read = self._read(stage, "first", "single")
         items = tuple(Named(c, p) for c, p in zip(node.columns, node.input.output, strict=True))

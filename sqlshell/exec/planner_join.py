@@ -1,4 +1,5 @@
-"""How a join brings matching rows together: one side goes to every task, or both are hashed by the equal keys.
+"""How a join brings matching rows together: tasks read ranges of the keys of both sides, one side goes to every
+task, or both are hashed by the equal keys.
 
 A hint decides where the join's kind allows it, unless memory ran out before.
 """
@@ -39,6 +40,11 @@ def plan_join(planner: Planner, node: Join) -> Piece:
             left = planner.single(left)
         return _join_here(node, left, right)
     pairs = equi_pairs(node)
+    if node.hint is None and not node.null_aware:
+        for a, b in pairs:
+            ranged = planner.by_ranges((left, a), (right, b))
+            if ranged is not None:
+                return _join_here(node, *ranged)
     way = _way(planner, node, bool(pairs))
     if way == "single":
         return _join_here(node, planner.single(left), planner.single(right))
@@ -50,7 +56,8 @@ def plan_join(planner: Planner, node: Join) -> Piece:
         if right.spread == "anywhere":
             right = planner.single(right)
         piece = _join_here(node, planner.to_all(left), right)
-        return replace(piece, spread=right.spread, keys=right.keys if right.spread == "hash" else ())
+        keys = right.keys if right.spread == "hash" else ()
+        return replace(piece, spread=right.spread, keys=keys, ranges=right.ranges)
     if way == "shuffle":  # for good: `replan` shall not send a side that came out small
         node = replace(node, hint="shuffle")
     left, right = _together(planner, node, left, right, pairs)
@@ -133,4 +140,4 @@ def _join_here(node: Join, left: Piece, right: Piece) -> Piece:
     spread = left.spread if left.spread != "anywhere" else right.spread
     if (spread == "hash" and not keys) or spread == "ordered":
         spread = "split"
-    return Piece(join, spread, merge(left.inputs, right.inputs), keys)
+    return Piece(join, spread, merge(left.inputs, right.inputs), keys, left.ranges)

@@ -244,7 +244,7 @@ def _split_scans(graph: StageGraph, stage: Stage) -> StageGraph | None:
     """Smaller pieces of the files; nobody counts on which task reads what."""
     tasks = SPLIT * stage.tasks
     aligned = any(i.mode == "aligned" for c in graph.consumers(stage.id) for i in c.inputs)
-    if aligned or tasks > MAX_PARTITIONS:
+    if aligned or tasks > MAX_PARTITIONS or any(layout.filters for layout in stage.layout):
         return None
     whole = [s is None for s in stage.layout[0].splits]
     scans = stage.plan.collect(Scan)

@@ -227,6 +227,7 @@ class Scheduler:
         settings: Any = self.graph.settings
         return TaskInput(
             splits=layout.splits,
+            filters=layout.filters,
             exchange_paths=paths,
             exchange_rows=rows,
             partition=index,

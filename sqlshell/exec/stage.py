@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlshell.expr.expr import Column
 from sqlshell.records import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlshell.exec.task import Split
-    from sqlshell.expr.expr import Column, SortKey
+    from sqlshell.expr.expr import Expr, SortKey
     from sqlshell.plan.logical import Plan
 
 MODES = ("partition", "aligned", "broadcast", "first", "rows")
@@ -63,12 +64,13 @@ class TaskLayout:
     """What one task of a stage reads: splits per scan, partitions of its `partition` inputs.
 
     `maps` narrows one input to some of its producer's tasks: (stage, those tasks), for a skewed partition
-    that several tasks share.
+    that several tasks share. `filters` belong to scans whose tasks read ranges of values, not of bytes.
     """
 
     splits: tuple[tuple[Split, ...] | None, ...] = ()
     partitions: tuple[int, ...] = ()
     maps: tuple[int, tuple[int, ...]] | None = None
+    filters: tuple[Expr | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,10 @@ def render_stage(stage: Stage) -> str:
         )
     if reads:
         head += f", reads {reads}"
+    tests = [t for layout in stage.layout for t in layout.filters if t is not None]
+    ranged = dict.fromkeys(c.name for t in tests for c in t.walk() if isinstance(c, Column))
+    if ranged:
+        head += f", ranges of {', '.join(ranged)}"
     lines = [f"{head}, writes {stage.output}"]
     lines.extend("  " + line for line in render_fragment(stage.plan).splitlines())
     return "\n".join(lines)

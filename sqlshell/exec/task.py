@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlshell.errors import Error
     from sqlshell.exec.export import Export
+    from sqlshell.expr.expr import Expr
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class TaskInput:
     """For a stage read in mode `rows`: which rows (offset, count) of each of its paths."""
     partition: int = 0
     num_partitions: int = 1
+    filters: tuple[Expr | None, ...] = ()
+    """Like `splits`: what this task reads of a scan whose tasks read ranges of values."""
     settings: Any = None
     deterministic: bool = False
 

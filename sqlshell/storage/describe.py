@@ -197,6 +197,8 @@ def _parquet(source: Source, schema: Struct | None) -> Source:
     stats = parquet.column_stats(paths)
     if schema is not None:  # converting the files' values may widen them and make NULLs
         stats = tuple((name, replace(s, exact=False)) for name, s in stats)
+    else:
+        files = tuple(replace(f, zones=z) for f, z in zip(files, parquet.clustered(paths), strict=True))
     return replace(source, files=files, schema=schema or parquet.sql_schema(paths[0]), stats=stats)
 
 

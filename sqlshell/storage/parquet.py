@@ -10,6 +10,7 @@ from sqlshell.storage import uri
 from sqlshell.storage.parquet_distinct import chunk_values, combined
 from sqlshell.storage.source import ColumnStats
 from sqlshell.storage.uri import open_input
+from sqlshell.storage.zones import FileZones, Zone, coarse, is_clustered, position
 from sqlshell.types import Struct
 from sqlshell.types_arrow import from_arrow
 
@@ -91,6 +92,8 @@ class _Told:
         self.complete = 0
         """Row groups that told of all their rows."""
         self.values: list[tuple[float, int]] = []
+        self.zones: list[Zone] | None = []
+        """What the row groups hold, empty ones left out; None when one does not tell."""
 
     def add(self, low: Any, high: Any, nulls: int | None) -> None:
         """Widen to further bounds and NULLs; None tells nothing."""
@@ -116,9 +119,37 @@ def _file_stats(path: str, mtime: int, size: int) -> dict[str, _Told]:
             told.values.append((chunk_values(chunk, group.num_rows), group.num_rows))
             nulls = stats.null_count if stats.has_null_count else None
             bounded = stats.has_min_max
-            told.add(stats.min if bounded else None, stats.max if bounded else None, nulls)
+            low, high = (stats.min, stats.max) if bounded else (None, None)
+            told.add(low, high, nulls)
             told.complete += nulls is not None and (bounded or nulls == group.num_rows)
+            first, last = position(low), position(high)
+            if first is None or last is None:
+                told.zones = told.zones if nulls == group.num_rows else None
+            elif told.zones is not None:
+                told.zones.append(Zone(first, last, group.num_rows))
     return found
+
+
+def clustered(paths: list[str], max_footers: int = 64) -> list[tuple[tuple[str, FileZones], ...]]:
+    """For each file the zones of the columns that are clustered over all files; nothing past 64 files."""
+    if len(paths) > max_footers:
+        return [() for _ in paths]
+    files = [(_footer(*v).num_row_groups, _file_stats(*v)) for v in map(version, paths)]
+    names = [n for n in files[0][1] if all(_tells(groups, told.get(n)) for groups, told in files)]
+    kept = [n for n in names if is_clustered(z for _, told in files for z in told[n].zones or ())]
+    return [
+        tuple((n, FileZones(coarse(told[n].zones or []), _may_be_null(groups, told[n]))) for n in kept)
+        for groups, told in files
+    ]
+
+
+def _may_be_null(groups: int, told: _Told) -> bool:
+    return told.complete < groups or told.nulls != 0
+
+
+def _tells(groups: int, told: _Told | None) -> bool:
+    """Whether every row group of a file has a zone, or no value at all."""
+    return told is not None and told.zones is not None and len(told.values) == groups
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sqlshell.storage.delta.actions import DeletionVector
     from sqlshell.storage.delta.schema import TableSchema
+    from sqlshell.storage.zones import FileZones
     from sqlshell.types import Struct
 
 FORMATS = ("parquet", "csv", "json", "text", "binaryfile", "orc", "arrow", "delta")
@@ -42,7 +43,7 @@ class ColumnStats:
 class FileInfo:
     """One file: its size in bytes, its rows when a footer tells, and its `key=value` directory values (text).
 
-    `rows` leaves out what the deletion vector `vector` deletes.
+    `rows` leaves out what the deletion vector `vector` deletes. `zones` are those of its clustered columns.
     """
 
     path: str
@@ -51,6 +52,7 @@ class FileInfo:
     partition: tuple[str | None, ...] = ()
     modified: float = 0.0
     vector: DeletionVector | None = None
+    zones: tuple[tuple[str, FileZones], ...] = field(default=(), compare=False, repr=False)
 
 
 class FileList(Sequence[FileInfo]):

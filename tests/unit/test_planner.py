@@ -465,7 +465,7 @@ def test_an_aggregate_without_states_keeps_its_rows_together(source: Source) -> 
 
 
 def test_rows_of_many_groups_are_moved_once(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sqlshell.exec.planner.MANY_GROUPS", 1)
+    monkeypatch.setattr("sqlshell.exec.planner_agg.MANY_GROUPS", 1)
     plan = group_distinct_beside(source)
     assert kinds(plan) == [(3, "hash"), (3, "result")]
     assert len(pool_graph(plan, settings(), 3, tight=True).stages) == 3

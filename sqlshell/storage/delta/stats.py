@@ -118,6 +118,11 @@ class StatsIndex:
         return self._parsed
 
     @property
+    def paths(self) -> list[str]:
+        """Each file's path as the log has it."""
+        return self._adds.column("path", lambda a: a.path)
+
+    @property
     def rows(self) -> list[int | None]:
         """Physical rows of each file."""
         if self._rows is None:
