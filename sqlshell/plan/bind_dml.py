@@ -20,8 +20,10 @@ from sqlshell.plan.bind_store import (
     GENERATED,
     StoredRows,
     assign,
+    check_identity,
     complete,
     default_of,
+    identity_numbers,
     is_identity,
     set_field,
 )
@@ -129,12 +131,7 @@ def assigned(
     for a in assignments:
         index, path = _column(a, schema, rows)
         f = schema.fields[index]
-        if is_identity(f):
-            raise AnalysisError(
-                f"the identity column `{f.name}` cannot be updated",
-                condition="DELTA_IDENTITY_COLUMNS_UPDATE_NOT_SUPPORTED",
-                span=a.span,
-            )
+        check_identity(f, a.span, update=True)
         key = (f.name.lower(), *(p.lower() for p in path))
         if any(key[: len(o)] == o or o[: len(key)] == key for o in seen):
             raise AnalysisError(
@@ -253,6 +250,8 @@ class _Merger:
         self.target = target
         self.source = source
         self._bound: dict[int, dict[int, Expr]] = {}
+        self.numbers: dict[int, Expr] = {}
+        """The next identity values, by column. Rows that are not inserted use some up, too."""
         self.sites = {
             "matched": Site(both, Env(), "WHEN MATCHED"),
             "not_matched": Site(source, Env(), "WHEN NOT MATCHED"),
@@ -270,6 +269,9 @@ class _Merger:
         clause = named("clause", Case(tuple(branches), Literal(None, INT), INT))
         plan: Plan = Project(joined, (*(passthrough(c) for c in joined.output), clause))
         plan = Filter(plan, make_call("isnotnull", [clause.column]))
+        for i, f in enumerate(self.schema.fields):
+            if is_identity(f) and any(c.action == "insert" for c in self.s.clauses):
+                plan, self.numbers[i] = identity_numbers(plan, f)
         before = self.target.columns if old else ()
         kept = (clause.column, self.target.file, self.target.row, *before)
         # A computed value may depend on a clause's condition: its CASE masks it where another clause applies.
@@ -309,9 +311,9 @@ class _Merger:
             return found[index]
         if c.action == "update" and GENERATED not in f.metadata:
             return self.target.columns[index]
-        if GENERATED in f.metadata or is_identity(f):
+        if GENERATED in f.metadata:
             return None
-        return default_of(self.b, f)
+        return self.numbers[index] if is_identity(f) else default_of(self.b, f)
 
     def _assigned(self, c: MergeClause) -> dict[int, Expr]:
         at = self.s.clauses.index(c)
@@ -334,6 +336,7 @@ class _Merger:
                     condition="DELTA_DUPLICATE_COLUMNS_ON_INSERT",
                     span=a.span,
                 )
+            check_identity(f, a.span)
             node = default_node(self.b, f) if is_default(a.value) else a.value
             value = self.b.expr(node, self.sites[c.kind])
             found[index] = assign(by_field_name(value, f.type), f, a.span)
@@ -353,6 +356,7 @@ class _Merger:
                     span=c.span,
                     hint="write the columns out, or give them in USING",
                 )
+            check_identity(f, c.span, update=c.action == "update")
             found[i] = assign(by_field_name(value, f.type), f, c.span)
         return found
 

@@ -9,7 +9,7 @@ from sqlglot import exp
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import Expr, Literal
 from sqlshell.plan.bind_site import Env, Site
-from sqlshell.plan.bind_store import DEFAULT, IDENTITY_EXPLICIT, StoredRows, assign, complete, is_identity
+from sqlshell.plan.bind_store import DEFAULT, StoredRows, assign, check_identity, complete
 from sqlshell.plan.call import make_call
 from sqlshell.plan.scope import Scope, get_field
 from sqlshell.records import dataclass
@@ -58,19 +58,9 @@ def store_query(
     given: dict[int, Expr] = {}
     for i, value in _matched(b, bound, schema, how).items():
         f = schema.fields[i]
-        _check_identity(f, how)
+        check_identity(f, how.span)
         given[i] = assign(value, f, how.span)
     return complete(b, bound.plan, given, schema, properties)
-
-
-def _check_identity(f: TableField, how: Arrangement) -> None:
-    if is_identity(f) and not f.metadata.get(IDENTITY_EXPLICIT):
-        raise AnalysisError(
-            f"the column `{f.name}` is GENERATED ALWAYS AS IDENTITY: it takes no values",
-            condition="DELTA_IDENTITY_COLUMNS_EXPLICIT_INSERT_NOT_SUPPORTED",
-            span=how.span,
-            hint="name the other columns after the table: INSERT INTO t (a, b) ...",
-        )
 
 
 def _columns(schema: TableSchema, how: Arrangement) -> list[int]:

@@ -64,6 +64,23 @@ def is_identity(f: TableField) -> bool:
     return IDENTITY_STEP in f.metadata
 
 
+def check_identity(f: TableField, span: Span | None, *, update: bool = False) -> None:
+    """Refuse a value for a column that only the table numbers."""
+    if is_identity(f) and update:
+        raise AnalysisError(
+            f"the identity column `{f.name}` cannot be updated",
+            condition="DELTA_IDENTITY_COLUMNS_UPDATE_NOT_SUPPORTED",
+            span=span,
+        )
+    if is_identity(f) and not f.metadata.get(IDENTITY_EXPLICIT):
+        raise AnalysisError(
+            f"the column `{f.name}` is GENERATED ALWAYS AS IDENTITY: it takes no values",
+            condition="DELTA_IDENTITY_COLUMNS_EXPLICIT_INSERT_NOT_SUPPORTED",
+            span=span,
+            hint="name the other columns: INSERT (a, b) ...",
+        )
+
+
 def assign(value: Expr, f: TableField, span: Span | None = None) -> Expr:
     """A value as the column stores it (ANSI store assignment)."""
     target = f.type
@@ -122,7 +139,7 @@ def complete(
         if i in given:
             items[i] = named(f.name, given[i])
         elif is_identity(f):
-            plan, number = _identity(plan, f)
+            plan, number = identity_numbers(plan, f)
             items[i] = named(f.name, number)
         elif GENERATED in f.metadata:
             later[i] = f
@@ -148,7 +165,7 @@ def _entries(fields: tuple[TableField, ...], columns: dict[int, Column]) -> tupl
     return tuple(Entry(fields[i].name, c) for i, c in sorted(columns.items()))
 
 
-def _identity(plan: Plan, f: TableField) -> tuple[Plan, Expr]:
+def identity_numbers(plan: Plan, f: TableField) -> tuple[Plan, Expr]:
     """The plan with the rows numbered, and the next identity values."""
     step = int(f.metadata[IDENTITY_STEP])
     mark = f.metadata.get(IDENTITY_MARK)

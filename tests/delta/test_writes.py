@@ -250,6 +250,11 @@ CONSTRAINED = """
             "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES",
             "both",
         ),
+        (
+            "MERGE INTO c USING (SELECT 99L AS id, 5 AS k) s ON a = k WHEN NOT MATCHED THEN INSERT (id, a) VALUES (1, k)",
+            "DELTA_IDENTITY_COLUMNS_EXPLICIT_INSERT_NOT_SUPPORTED",
+            "`id`",
+        ),
         ("DELETE FROM c WHERE 1 / (a - 5) > 0", "DIVIDE_BY_ZERO", "zero"),
     ],
 )
@@ -279,8 +284,13 @@ def test_identity_generated_and_defaults_go_on(either: Session) -> None:
         (9, 3, 18, None),
         (10, 3, 20, "xy "),
     ]
+    either.execute(
+        "MERGE INTO c USING VALUES (9, 4), (20, 6), (21, 6) s(k, n) ON a = k"
+        " WHEN MATCHED THEN UPDATE SET b = n WHEN NOT MATCHED THEN INSERT (a, b) VALUES (k, n)"
+    )
+    assert rows(either, "SELECT b, twice FROM c WHERE a IN (9, 20) ORDER BY a") == [(4, 18), (6, 40)]
     numbers = [r[0] for r in rows(either, "SELECT id FROM c")]
-    assert len(set(numbers)) == 3
+    assert len(set(numbers)) == 5
     assert all(n >= 10 and n % 5 == 0 for n in numbers)
 
 
