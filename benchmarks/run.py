@@ -18,6 +18,7 @@ RUNS = (
     ("benchmarks.memory",),
     ("benchmarks.cancel",),
     ("benchmarks.barrier",),
+    ("benchmarks.training",),
 )
 LARGE = (
     ("benchmarks.tpc", "tpch", "--scale", "10", "--rounds", "2", "--engines", "sqlshell,pool,duckdb,polars"),

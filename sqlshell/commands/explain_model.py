@@ -16,8 +16,9 @@ from sqlshell.expr.expr import columns_of
 from sqlshell.ml import roles, transform
 from sqlshell.ml.features import Fitting
 from sqlshell.ml.options import model_type
+from sqlshell.ml.run import training_rows
 from sqlshell.ml.search import trials_of
-from sqlshell.ml.train import prepare, training_rows
+from sqlshell.ml.train import prepare
 from sqlshell.plan.logical import Plan, Project, passthrough
 from sqlshell.records import dataclass
 

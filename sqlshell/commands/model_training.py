@@ -9,7 +9,7 @@ from sqlshell.commands.model_query import TrainingContext
 from sqlshell.plan.context import BoundQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from sqlshell.ml.body import TrainingSpec, TrainResult
@@ -121,6 +121,12 @@ class Trainer:
         bound = bind_model.around(Binder(self.context), metrics_text(model, {}), data)
         rows = self.rows(bound.plan)
         return dict(zip(bound.names, rows[0], strict=True)) if rows else {}
+
+    def room(self, plan: Plan) -> tuple[str, Callable[[], None]]:
+        """A folder of the session for some rows of a plan, and what removes it."""
+        from sqlshell.exec import estimate
+
+        return self.session.engine.place(estimate.size(plan))
 
     def warn(self, text: str) -> None:
         self.session.warnings.append(text)

@@ -11,6 +11,8 @@ from sqlshell.exec import edge
 from sqlshell.exec.collect import batches, collect
 from sqlshell.exec.lower import lower_plan
 from sqlshell.exec.worker import failure_of
+from sqlshell.plan.logical import Project, Scan
+from sqlshell.records import replace
 from sqlshell.types import Decimal
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from sqlshell.exec.task import Failure, TaskInput
+    from sqlshell.exec.task import Failure, Split, TaskInput
     from sqlshell.plan.logical import Plan
 
 
@@ -43,6 +45,15 @@ class Partition:
         self.types = tuple(c.type for c in plan.output)
         self._plan = plan
         self._task = task
+
+    @property
+    def plan(self) -> Plan:
+        """How rows are made of what is read."""
+        return self._plan
+
+    def instead(self, task: TaskInput) -> Partition:
+        """The same plan over something else."""
+        return Partition(self.index, self._plan, self.names, task)
 
     @property
     def input(self) -> TaskInput:
@@ -121,6 +132,44 @@ class Partition:
 
     def _failed(self, e: BaseException) -> InputFailed:
         return InputFailed(failure_of(e, self, self._plan))
+
+
+def tables(partitions: Sequence[Partition]) -> list[pa.Table]:
+    """Each partition as `arrow()` gives it; ranges of rows that follow one another in files are read in one go."""
+    counts = [rows_told(p) for p in partitions]
+    if len(partitions) > 1 and all(counts):
+        first = partitions[0]
+        ranges = merged([s for p in partitions for s in p.input.splits[0] or ()])
+        table = first.instead(replace(first.input, splits=(ranges,))).arrow()
+        if table.num_rows == sum(counts):
+            starts = [sum(counts[:i]) for i in range(len(counts))]
+            return [table.slice(at, n) for at, n in zip(starts, counts, strict=True)]
+    return [p.arrow() for p in partitions]
+
+
+def rows_told(partition: Partition) -> int:
+    """How many rows a partition has, when it is ranges of rows of unfiltered files in their order; else 0."""
+    splits = partition.input.splits
+    node = partition.plan
+    while isinstance(node, Project):
+        node = node.input
+    if len(splits) != 1 or not isinstance(node, Scan) or node.filters:
+        return 0
+    if node.source.partition_columns:  # files of one directory are read together
+        return 0
+    return sum(s.rows[1] if s.rows else 0 for s in splits[0] or ())
+
+
+def merged(splits: Sequence[Split]) -> tuple[Split, ...]:
+    """Ranges of rows with those that follow one another made one."""
+    out: list[Split] = []
+    for s in splits:
+        before = out[-1].rows if out and out[-1].file == s.file else None
+        if before is not None and s.rows is not None and sum(before) == s.rows[0]:
+            out[-1] = replace(s, rows=(before[0], before[1] + s.rows[1]))
+        else:
+            out.append(s)
+    return tuple(out)
 
 
 def unique(names: Sequence[str]) -> list[str]:

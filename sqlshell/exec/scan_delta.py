@@ -96,7 +96,7 @@ class _Reader:
         """The rows of some row groups of a file."""
         file, split = piece
         assert split is not None
-        rows = parquet.row_groups_between(file.path, split.start, split.end)
+        rows = split.rows or parquet.row_groups_between(file.path, split.start, split.end)
         if rows is None:
             return None
         if self.table.mapping == "none":

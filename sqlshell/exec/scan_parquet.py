@@ -6,6 +6,7 @@ pyarrow's ParquetFile reads single leaves inside structs, lists and maps.
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,20 +18,17 @@ if TYPE_CHECKING:
 
 
 def read(request: FilesToRead) -> pl.LazyFrame:
-    """The wanted fields of the given files or row-group ranges."""
+    """The wanted fields of the given files or pieces of them, in that order."""
     if request.node.leaves is not None:
         from sqlshell.exec.scan_leaves import read_leaves
 
         return read_leaves(request)
-    whole = [f.path for f, split in request.pieces if split is None]
     frames = []
-    if whole:
-        frames.append(_scan(whole, request))
-    for piece in request.pieces:
-        if piece[1] is not None:
-            frame = _slice(piece, request)
-            if frame is not None:
-                frames.append(frame)
+    for whole, pieces in groupby(request.pieces, lambda piece: piece[1] is None):
+        if whole:
+            frames.append(_scan([f.path for f, _ in pieces], request))
+        else:
+            frames.extend(f for f in (_slice(p, request) for p in pieces) if f is not None)
     if not frames:
         return _scan([request.pieces[0][0].path], request).head(0)
     return frames[0] if len(frames) == 1 else pl.concat(frames)
@@ -49,12 +47,12 @@ def _scan(paths: list[str], request: FilesToRead) -> pl.LazyFrame:
 
 
 def _slice(piece: Piece, request: FilesToRead) -> pl.LazyFrame | None:
-    """The rows of the row groups whose middle byte lies in the split; None when there are none."""
+    """The rows of a split: those it names, or the row groups whose middle byte lies in it; None: there are none."""
     from sqlshell.storage.parquet import row_groups_between
 
     file, split = piece
     assert split is not None
-    rows = row_groups_between(file.path, split.start, split.end)
+    rows = split.rows or row_groups_between(file.path, split.start, split.end)
     if rows is None:
         return None
     offset, length = rows

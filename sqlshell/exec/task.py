@@ -25,16 +25,18 @@ class Split:
 
     `start` and `end` are byte offsets into the file, `end` None for its end. A Parquet row group belongs to
     the split that holds its middle byte, a record of CSV or JSON lines to the one that holds its first; other
-    formats are only ever split into whole files.
+    formats are only ever split into whole files. `rows` (first, how many) says exactly which rows of a Parquet
+    file instead.
     """
 
     file: int
     start: int = 0
     end: int | None = None
+    rows: tuple[int, int] | None = None
 
     @property
     def whole(self) -> bool:
-        return self.start == 0 and self.end is None
+        return self.start == 0 and self.end is None and self.rows is None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlshell.errors import AnalysisError, DataError
 from sqlshell.ml import estimators
 from sqlshell.ml.blocks import Array, Block, Dense, Matrix, Sparse, beside
 from sqlshell.ml.column_names import column_names
-from sqlshell.ml.columns import Columns
+from sqlshell.ml.columns import Columns, set_aside
 from sqlshell.ml.solvers.common import Rows
 from sqlshell.ml.solvers.linear import Singular
 from sqlshell.ml.split import auto_fraction
@@ -42,6 +42,8 @@ class TrainingSpec:
     start: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] | None = None
     start_features: tuple[Feature, ...] = ()
     start_files: dict[str, bytes] = field(default_factory=dict)
+    folder: str = ""
+    """Where the rows that metrics are taken on are written."""
 
 
 @dataclass
@@ -67,6 +69,9 @@ class TrainResult:
     warnings: list[str]
     count: int
     files: dict[str, bytes]
+    measured_on: str
+    measured: tuple[tuple[str, int], ...]
+    """Files with the rows that metrics are taken on (Arrow, the gang's input columns), and how many each has."""
 
 
 class Training:
@@ -79,8 +84,10 @@ class Training:
         self.all_rows = int(self._sum([p.rows for p in parts]))
         share = auto_fraction(self.all_rows) if spec.eval_fraction is None else spec.eval_fraction
         self._masks: list[Array] | None = None
+        held_out = None
         if share:
             masks = [p.numbers("fraction")[0] >= share for p in parts]
+            held_out = [p.keep(~m) for p, m in zip(parts, masks, strict=True)]
             if spec.options.get("early_stop"):
                 self._masks = masks
             else:
@@ -88,13 +95,17 @@ class Training:
         self.count = int(self._sum([p.rows for p in parts]))
         if self.count == 0:
             raise DataError("there are no rows to train on", condition="NO_TRAINING_ROWS")
+        self.measured_on, self.measured = set_aside(gang, spec, parts, held_out)
         self.classes: tuple[Any, ...] = ()
         self._labels: list[Array] = self._read_labels()
         self._weights = self._read_weights()
         self._matrices: list[dict[str, Matrix]] = [{} for _ in parts]
-        self.features = tuple(self._read(i, f) for i, f in enumerate(spec.features))
+        self._numeric = [(i, f) for i, f in enumerate(spec.features) if f.kind == "numeric"]
+        self._numbers = [np.empty((len(self._numeric), p.rows)) for p in parts]
+        numeric = {f.name: f for f in self._read_numbers()}
+        self.features = tuple(numeric.get(f.name) or self._read(i, f) for i, f in enumerate(spec.features))
         self._check_rows()
-        self.rows = self.subset([f.name for f in self.features])
+        self.rows = replace(self.subset([f.name for f in self.features]), own=True)
         self.held_out: Rows | None = None
         """The rows held out, for estimators that stop early by them."""
         if self._masks is not None:
@@ -107,10 +118,11 @@ class Training:
 
     def subset(self, names: Sequence[str]) -> Rows:
         """The rows with some of the features."""
+        all_numbers = list(names) == [f.name for _, f in self._numeric]
         blocks = []
-        for p, matrices, y, w in zip(self.parts, self._matrices, self._labels, self._weights, strict=True):
-            chosen = [matrices[n] for n in names]
-            blocks.append(Block(p.index, beside(chosen), y, w))
+        for i, (p, y, w) in enumerate(zip(self.parts, self._labels, self._weights, strict=True)):
+            x = Dense(self._numbers[i].T) if all_numbers else beside([self._matrices[i][n] for n in names])
+            blocks.append(Block(p.index, x, y, w))
         return Rows(self.gang, blocks, sum(f.width for f in self.features if f.name in names))
 
     def _divide(self, masks: list[Array]) -> None:
@@ -228,37 +240,44 @@ class Training:
 
     def _read(self, i: int, f: Feature) -> Feature:
         column = f"f{i}"
-        if f.kind == "numeric":
-            return self._read_numbers(column, f)
-        if f.kind == "category":
-            return self._read_categories(column, f)
-        return self._read_vectors(column, f)
+        return self._read_categories(column, f) if f.kind == "category" else self._read_vectors(column, f)
 
-    def _read_numbers(self, column: str, f: Feature) -> Feature:
-        read = [p.numbers(column) for p in self.parts]
-        bad = self._sum([int((~np.isfinite(v)).sum()) for v, _ in read])
-        if bad:
-            raise DataError(
-                f"the feature `{f.name}` is NaN or infinite in {bad} rows", condition="INVALID_FEATURE_VALUE",
-                hint=f"leave them out, or use nanvl({f.name}, 0) or ML.IMPUTER",
-            )  # fmt: skip
-        nulls = int(self._sum([int(n.sum()) for _, n in read]))
-        fill = 0.0
-        if nulls == self.count:
-            raise DataError(
-                f"the feature `{f.name}` is NULL in every row", condition="INVALID_FEATURE_VALUE",
-                hint="leave the column out",
-            )  # fmt: skip
-        if nulls and estimators.get(self.spec.model_type).takes_missing:
-            for matrices, (values, absent) in zip(self._matrices, read, strict=True):
-                matrices[f.name] = Dense(np.where(absent, np.nan, values)[:, None])
-            return f
-        if nulls:
-            sums = self.gang.all_reduce([np.array([v.sum()]) for v, _ in read])
-            fill = float(sums[0]) / (self.count - nulls)
-        for matrices, (values, absent) in zip(self._matrices, read, strict=True):
-            matrices[f.name] = Dense(np.where(absent, fill, values)[:, None] if nulls else values[:, None])
-        return replace(f, fill=fill)
+    def _read_numbers(self) -> list[Feature]:
+        """All numeric features: a row of `_numbers` each."""
+        absent = [
+            [p.fill(f"f{i}", out[j]) for j, (i, _) in enumerate(self._numeric)]
+            for p, out in zip(self.parts, self._numbers, strict=True)
+        ]
+        sums = [out.sum(axis=1) for out in self._numbers]
+        bad = [
+            [0 if np.isfinite(s) else int((~np.isfinite(v)).sum()) for v, s in zip(out, total, strict=True)]
+            for out, total in zip(self._numbers, sums, strict=True)
+        ]
+        nulls = [[0 if n is None else int(n.sum()) for n in part] for part in absent]
+        told = self.gang.all_gather([np.array([b, n]) for b, n in zip(bad, nulls, strict=True)])
+        counts = np.sum([c for rank in told for c in rank], axis=0)
+        for (_, f), infinite, missing in zip(self._numeric, counts[0], counts[1], strict=True):
+            if infinite:
+                raise DataError(
+                    f"the feature `{f.name}` is NaN or infinite in {infinite} rows",
+                    condition="INVALID_FEATURE_VALUE",
+                    hint=f"leave them out, or use nanvl({f.name}, 0) or ML.IMPUTER",
+                )
+            if missing == self.count:
+                raise DataError(
+                    f"the feature `{f.name}` is NULL in every row", condition="INVALID_FEATURE_VALUE",
+                    hint="leave the column out",
+                )  # fmt: skip
+        fills = np.zeros(len(self._numeric))
+        kept = estimators.get(self.spec.model_type).takes_missing
+        if counts[1].any() and not kept:
+            fills = np.where(counts[1] > 0, self.gang.all_reduce(sums) / (self.count - counts[1]), 0.0)
+        for part, matrices, out in zip(absent, self._matrices, self._numbers, strict=True):
+            for j, ((_, f), where) in enumerate(zip(self._numeric, part, strict=True)):
+                if where is not None:
+                    out[j][where] = np.nan if kept else fills[j]
+                matrices[f.name] = Dense(out[j : j + 1].T)
+        return [replace(f, fill=float(fills[j])) for j, (_, f) in enumerate(self._numeric)]
 
     def _read_categories(self, column: str, f: Feature) -> Feature:
         read = [p.values(column) for p in self.parts]
@@ -386,22 +405,29 @@ def train(gang: Gang, parts: Sequence[Columns], spec: TrainingSpec) -> TrainResu
     statistics = {
         k: v.tolist() if isinstance(v, np.ndarray) else float(v) for k, v in fitted.statistics.items()
     }
-    statistics["all_rows"] = training.all_rows
     return TrainResult(
         parameters, training.features, training.classes, fitted.log, statistics,
-        [*training.warnings, *fitted.warnings], training.count, fitted.files,
+        [*training.warnings, *fitted.warnings], training.count, fitted.files, training.measured_on,
+        training.measured,
     )  # fmt: skip
+
+
+def columns_of(partitions: Sequence[Any]) -> list[Columns]:
+    """A gang's partitions as the estimators read them."""
+    from sqlshell.exec.gang_input import tables
+
+    return [Columns(p.index, t) for p, t in zip(partitions, tables(partitions), strict=True)]
 
 
 def run(ctx: Any, partitions: Sequence[Any], spec: TrainingSpec) -> TrainResult | None:
     """`train` over a gang's partitions (`exec.gang_input`); rank 0 answers."""
-    result = train(ctx, [Columns(p.index, p.arrow()) for p in partitions], spec)
+    result = train(ctx, columns_of(partitions), spec)
     return result if ctx.rank == 0 else None
 
 
 def moments(ctx: Any, partitions: Sequence[Any], columns: int) -> list[tuple[float, float]]:
     """(mean, sample deviation) of columns f0, f1 ..., NULL left out: sums in the order of partitions."""
-    parts = [Columns(p.index, p.arrow()) for p in partitions]
+    parts = columns_of(partitions)
     read = [[p.numbers(f"f{i}") for i in range(columns)] for p in parts]
     sums = ctx.all_reduce([np.array([[(~n).sum(), v[~n].sum()] for v, n in part]) for part in read])
     counts, mean = sums[:, 0], sums[:, 1] / np.maximum(sums[:, 0], 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,39 +10,73 @@ import numpy as np
 from sqlshell.ml.blocks import Array, Dense, Sparse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
+
+    from sqlshell.ml.body import TrainingSpec
+    from sqlshell.ml.gang import Gang
+
+MEASURED = 10_000
+"""Rows that metrics are taken on when none are held out."""
 
 
 class Columns:
-    """A partition: `index` is its number among all; columns by name."""
+    """A partition, or the rows of it at `picked`: `index` is its number among all; columns by name."""
 
-    def __init__(self, index: int, table: pa.Table) -> None:
+    def __init__(self, index: int, table: pa.Table, picked: Array | None = None) -> None:
         self.index = index
-        self._table = table.combine_chunks()
+        self._table = table
+        self._picked = picked
 
     @property
     def rows(self) -> int:
-        return int(self._table.num_rows)
+        return int(self._table.num_rows) if self._picked is None else len(self._picked)
+
+    def _whole(self, name: str) -> Any:
+        """A column of all rows, in one piece."""
+        column = self._table[name]
+        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
     def _column(self, name: str) -> Any:
-        column = self._table[name]
-        return column.chunk(0) if column.num_chunks else column.combine_chunks()
+        column = self._whole(name)
+        return column if self._picked is None else column.take(self._arrow_picked())
+
+    def _arrow_picked(self) -> Any:
+        import pyarrow as pa
+
+        return pa.array(self._picked)
 
     def keep(self, mask: Array) -> Columns:
         """The rows where `mask` is true."""
-        import pyarrow as pa
+        return self if mask.all() else Columns(self.index, self._table, np.flatnonzero(mask))
 
-        return Columns(self.index, self._table.filter(pa.array(mask)))
+    def table(self) -> pa.Table:
+        """The rows as an Arrow table, columns called 0, 1 ..."""
+        found = self._table if self._picked is None else self._table.take(self._arrow_picked())
+        return found.rename_columns([str(i) for i in range(found.num_columns)])
+
+    def fill(self, name: str, out: Array) -> Array | None:
+        """Write a column's numbers (NULL as 0) into `out`; where they are NULL, None when nowhere."""
+        import pyarrow.compute as pc
+
+        column = self._whole(name)
+        nulls = None
+        if column.null_count:
+            nulls = np.asarray(column.is_null())
+            column = pc.fill_null(column, 0.0)
+        values = np.asarray(column)
+        if self._picked is None:
+            out[:] = values
+            return nulls
+        np.take(values, self._picked, out=out, mode="clip")
+        return None if nulls is None else nulls[self._picked]
 
     def numbers(self, name: str) -> tuple[Array, Array]:
         """Values (NULL as 0) and where they are NULL."""
-        import pyarrow.compute as pc
-
-        column = self._column(name)
-        nulls = np.asarray(column.is_null())
-        if nulls.any():
-            column = pc.fill_null(column, 0.0)
-        return np.asarray(column, dtype=np.float64), nulls
+        values = np.empty(self.rows)
+        nulls = self.fill(name, values)
+        return values, np.zeros(self.rows, dtype=bool) if nulls is None else nulls
 
     def values(self, name: str) -> tuple[Array, list[Any]]:
         """(codes, distinct values): codes[i] is -1 for NULL."""
@@ -79,3 +114,33 @@ class Columns:
         indices = np.asarray(lists.flatten(), dtype=np.int64)
         values = np.asarray(column.field("values").flatten(), dtype=np.float64)
         return Sparse(starts, indices, values, int(sizes[0]) if len(sizes) == 1 else 0), sizes
+
+
+def set_aside(
+    gang: Gang, spec: TrainingSpec, parts: Sequence[Columns], held_out: Sequence[Columns] | None
+) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """Write the rows that metrics are taken on: those held out, else (some of) the training rows `parts`.
+
+    What they are, in words, and the files (Arrow, for a scan of session data) with the number of rows in each.
+    """
+    count = sum(c for rank in gang.all_gather([p.rows for p in parts]) for c in rank)
+    on, chosen = "held-out rows", held_out
+    if chosen is None and count <= 2 * MEASURED:
+        on, chosen = "training rows", parts
+    elif chosen is None:
+        on, step = f"about {MEASURED:,} of the training rows", -(-count // MEASURED)
+        chosen = [p.keep(np.arange(p.rows) % step == 0) for p in parts]
+    mine = None
+    if spec.folder and chosen:
+        mine = _write([p.table() for p in chosen], f"{spec.folder}/{gang.rank}.arrow")
+    return on, tuple(m for m in gang.all_gather(mine) if m is not None)
+
+
+def _write(tables: list[pa.Table], path: str) -> tuple[str, int]:
+    import pyarrow as pa
+
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with pa.OSFile(path, "wb") as f, pa.ipc.new_file(f, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    return path, sum(t.num_rows for t in tables)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sqlshell.errors import AnalysisError, DataError
 from sqlshell.ml.body import TrainResult
+from sqlshell.ml.columns import set_aside
 from sqlshell.ml.recommend import ITEMS, USERS, roles
 from sqlshell.ml.solvers.als import Ratings, Settings, fit_als
 from sqlshell.ml.split import auto_fraction
@@ -26,10 +27,14 @@ def train(gang: Gang, parts: Sequence[Columns], spec: TrainingSpec) -> TrainResu
     options = spec.options
     all_rows = _sum(gang, [p.rows for p in parts])
     share = auto_fraction(all_rows) if spec.eval_fraction is None else spec.eval_fraction
+    held_out = None
     if share:
-        parts = [p.keep(p.numbers("fraction")[0] >= share) for p in parts]
+        masks = [p.numbers("fraction")[0] >= share for p in parts]
+        held_out = [p.keep(~m) for p, m in zip(parts, masks, strict=True)]
+        parts = [p.keep(m) for p, m in zip(parts, masks, strict=True)]
     if not _sum(gang, [p.rows for p in parts]):
         raise DataError("there are no rows to train on", condition="NO_TRAINING_ROWS")
+    measured_on, measured = set_aside(gang, spec, parts, held_out)
     places = roles(spec.features, options)
     user_ids, users = _codes(gang, parts, f"f{places[0]}", options["user_col"])
     item_ids, items = _codes(gang, parts, f"f{places[1]}", options["item_col"])
@@ -47,14 +52,15 @@ def train(gang: Gang, parts: Sequence[Columns], spec: TrainingSpec) -> TrainResu
     ), _start(spec, item_ids))  # fmt: skip
     statistics = {
         "users": float(len(user_ids)), "items": float(len(item_ids)), "training_loss": found.loss,
-        "mean_squared_error": found.error, "all_rows": float(all_rows),
+        "mean_squared_error": found.error,
     }  # fmt: skip
     warnings: list[str] = []
     files = {}
     if gang.rank == 0:
         files[USERS] = _file(user_ids, np.bincount(ratings.users, minlength=len(user_ids)), found.users)
         files[ITEMS] = _file(item_ids, np.bincount(ratings.items, minlength=len(item_ids)), found.items)
-    return TrainResult({}, spec.features, (), found.log, statistics, warnings, ratings.count, files)
+    return TrainResult({}, spec.features, (), found.log, statistics, warnings, ratings.count, files, measured_on,
+                       measured)  # fmt: skip
 
 
 def _start(spec: TrainingSpec, ids: list[Any]) -> dict[int, Array]:

@@ -155,11 +155,13 @@ def run_trials(
     ctx: Gang, partitions: Sequence[Any], specs: Sequence[TrainingSpec]
 ) -> list[TrainResult | str] | None:
     """The body: the result of each trial or what went wrong, on rank 0."""
+    from sqlshell.exec.gang_input import tables as tables_of
     from sqlshell.ml.body import train
     from sqlshell.ml.columns import Columns
     from sqlshell.ml.gang import Solo
 
-    tables = [t for rank in ctx.all_gather([(p.index, p.arrow()) for p in partitions]) for t in rank]
+    own_rows = [(p.index, t) for p, t in zip(partitions, tables_of(partitions), strict=True)]
+    tables = [t for rank in ctx.all_gather(own_rows) for t in rank]
     own: dict[int, TrainResult | str] = {}
     for i in range(ctx.rank, len(specs), ctx.world_size):
         try:

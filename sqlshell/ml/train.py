@@ -12,11 +12,12 @@ from sqlshell.ml.model import Feature, Model
 from sqlshell.ml.options import model_type
 from sqlshell.ml.packages import need_package
 from sqlshell.ml.record import as_json, data_of
-from sqlshell.ml.roles import as_read, feature_of, label_of, split_of, weight_of
+from sqlshell.ml.roles import feature_of, label_of, split_of, weight_of
+from sqlshell.ml.run import Run
 from sqlshell.ml.search import choose, trials_of
 from sqlshell.ml.split import auto_fraction
 from sqlshell.plan.call import make_call
-from sqlshell.plan.logical import Aggregate, Filter, Named, Plan, Project, named, passthrough
+from sqlshell.plan.logical import Aggregate, Plan, named
 from sqlshell.records import dataclass
 from sqlshell.storage.models import ModelVersion, Parameter, parameter_hash
 from sqlshell.types import (
@@ -26,7 +27,7 @@ from sqlshell.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlshell.ml.body import TrainingSpec, TrainResult
     from sqlshell.ml.estimators import Estimator
@@ -84,11 +85,11 @@ class Surroundings(Protocol):
         """ML.EVALUATE of rows that hold features and the label."""
         ...
 
+    def room(self, plan: Plan) -> tuple[str, Callable[[], None]]:
+        """A folder, not made yet, for some rows of a plan, and what removes it."""
+        ...
+
     def warn(self, text: str) -> None: ...
-
-
-MEASURED = 10_000
-"""Rows that metrics are taken on when none are held out."""
 
 
 @dataclass
@@ -128,29 +129,9 @@ def create(
         return around.models.add(statement.name, data, {}, options["description"])
     for trial in trials[1:]:  # what `prepare` filled in
         trial.options.update({k: options[k] for k in ("data_split_method", "input_label_cols")})
-    results, partitions = _train(around, estimator, [t.options for t in trials], prepared, statement)
-    name = ".".join(statement.name)
-    models: list[Model | None] = []
-    for trial, result in zip(trials, results, strict=True):
-        trial.options["num_partitions"] = partitions
-        if isinstance(result, str):
-            models.append(None)
-            continue
-        data = data_of(around, statement, source, trial.options, prepared, estimator)
-        parameters = {n: Parameter(shape, values) for n, (shape, values) in result.parameters.items()}
-        data |= {
-            "features": [as_json(f) for f in result.features],
-            "classes": list(result.classes),
-            "log": result.log,
-            "fit_statistics": result.statistics,
-            "training_rows": result.count,
-            "parameter_sha256": parameter_hash(parameters, result.files),
-            "warnings": result.warnings,
-        }
-        model = Model(name, 0, data, parameters, result.files)
-        data["metrics"] = _hold_out(around, prepared, model, result)
-        models.append(model)
-    best = choose(estimator, trials, results, models)
+    with Run(around, estimator, [t.options for t in trials], prepared, statement) as run:
+        models = [_model(run, source, t.options, r) for t, r in zip(trials, run.results, strict=True)]
+    best = choose(estimator, trials, run.results, models)
     for warning in best.data["warnings"]:
         around.warn(warning)
     best.data["seconds"] = round(time.time() - started, 6)
@@ -220,105 +201,22 @@ def _count() -> Expr:
     return make_aggregate("count", [Literal(1, BIGINT)])
 
 
-def training_rows(prepared: Prepared) -> tuple[Plan, tuple[str, ...]]:
-    """What the gang reads, and the names of its columns: features, label, weight, the number that splits."""
-    items: list[Named] = [named(f"f{i}", as_read(f, e)) for i, (f, e) in enumerate(prepared.features)]
-    if prepared.label is not None:
-        items.append(named("label", prepared.label))
-    if prepared.weight is not None:
-        items.append(named("weight", prepared.weight))
-    if prepared.eval_fraction is None or prepared.eval_fraction > 0:
-        items.append(named("fraction", prepared.fraction))
-    return Project(_with_raw(prepared, items), tuple(items)), tuple(i.column.name for i in items)
-
-
-def _train(
-    around: Surroundings,
-    estimator: Estimator,
-    trials: list[dict[str, Any]],
-    prepared: Prepared,
-    statement: CreateModel,
-) -> tuple[list[TrainResult | str], int]:
-    """The result of each set of options, or why a trial failed, and the number of partitions."""
-    from sqlshell.ml.body import TrainingSpec
-
-    plan, names = training_rows(prepared)
-    splits = "fraction" in names
-    start, start_features, start_files = _warm_start(around, trials[0], statement)
-    specs = []
-    for options in trials:
-        method = options["category_encoding_method"]
-        plain = not options.get("l1_reg") and not options.get("l2_reg")
-        specs.append(TrainingSpec(
-            estimator.name, options, tuple(f for f, _ in prepared.features),
-            options["input_label_cols"][0] if prepared.label is not None else None,
-            prepared.weight is not None, prepared.eval_fraction if splits else 0.0,
-            method == "dummy_encoding" or (method == "auto" and estimator.encoding == "dummy" and plain),
-            start, start_features, start_files,
-        ))  # fmt: skip
-    if len(specs) > 1:
-        return around.search(plan, specs, names)
-    result, partitions = around.train(plan, specs[0], names)
-    return [result], partitions
-
-
-def _with_raw(prepared: Prepared, items: Sequence[Named]) -> Plan:
-    """The transformed plan, with the raw columns that items need (weights, splits) passed through."""
-    plan = prepared.query.plan
-    have = plan.output_ids
-    if plan is prepared.raw.plan or not isinstance(plan, Project):
-        return plan
-    from sqlshell.expr.expr import columns_of
-
-    needed = {c for i in items for c in columns_of(i.expr)} - have
-    extra = [passthrough(c) for c in prepared.raw.plan.output if c.id in needed]
-    return _widened(plan, extra) if extra else plan
-
-
-def _widened(plan: Plan, extra: list[Named]) -> Plan:
-    if not isinstance(plan, Project):
-        return plan
-    inside = plan.input
-    missing = [i for i in extra if i.column.id not in inside.output_ids]
-    return Project(_widened(inside, missing) if missing else inside, (*plan.items, *extra))
-
-
-def _warm_start(
-    around: Surroundings, options: dict[str, Any], statement: CreateModel
-) -> tuple[dict[str, Any] | None, tuple[Feature, ...], dict[str, bytes]]:
-    if not options["warm_start"]:
-        return None, (), {}
-    from sqlshell.ml.model import of_version
-    from sqlshell.storage.models import Reference
-
-    before = of_version(around.models.resolve(Reference(statement.name), statement.name_span))
-    if before.data["model_type"] != options["model_type"]:
-        raise AnalysisError(
-            f"warm_start needs a {options['model_type']}, the current version is a {before.data['model_type']}",
-            condition="INVALID_WARM_START",
-        )
-    return {n: (p.shape, p.values) for n, p in before.parameters.items()}, before.features, before.files
-
-
-def _hold_out(around: Surroundings, prepared: Prepared, model: Model, result: TrainResult) -> dict[str, Any]:
-    """ML.EVALUATE on the rows held out; on the training rows when none were."""
-    share = prepared.eval_fraction
-    items = [named(f.name, e) for f, e in prepared.features]
-    if prepared.label is not None:
-        items.append(named(f"{model.label}", prepared.label))
-    items.append(named("__fraction", prepared.fraction))
-    plan: Plan = Project(_with_raw(prepared, items), tuple(items))
-    rows = int(result.statistics.pop("all_rows", result.count))
-    if share is None:
-        share = auto_fraction(rows)
-    on = "held-out rows" if share else "training rows"
-    if not share and rows > 2 * MEASURED:
-        share, on = MEASURED / rows, f"about {MEASURED:,} of the training rows"
-        items[-1] = named("__fraction", prepared.hashed)
-        plan = Project(_with_raw(prepared, items), tuple(items))
-    if share:
-        plan = Filter(plan, make_call("<", [items[-1].column, Literal(share, DOUBLE)]))
-    from sqlshell.plan.context import BoundQuery
-
-    found = around.evaluate(BoundQuery(plan, tuple(i.column.name for i in items)), model)
-    return {"measured_on": on, **found} if found else {}
+def _model(run: Run, source: str, options: dict[str, Any], result: TrainResult | str) -> Model | None:
+    """What a trial makes, with its metrics; None when it failed."""
+    options["num_partitions"] = run.partitions
+    if isinstance(result, str):
+        return None
+    data = data_of(run.around, run.statement, source, options, run.prepared, run.estimator)
+    parameters = {n: Parameter(shape, values) for n, (shape, values) in result.parameters.items()}
+    data |= {
+        "features": [as_json(f) for f in result.features],
+        "classes": list(result.classes),
+        "log": result.log,
+        "fit_statistics": result.statistics,
+        "training_rows": result.count,
+        "parameter_sha256": parameter_hash(parameters, result.files),
+        "warnings": result.warnings,
+    }
+    model = Model(".".join(run.statement.name), 0, data, parameters, result.files)
+    data["metrics"] = run.metrics(model, result)
+    return model

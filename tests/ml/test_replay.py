@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Sql = Callable[[str], list[tuple[Any, ...]]]
 
-LATE = {"logistic_reg": 40, "kmeans": 40, "boosted_tree_classifier": 25}
+LATE = {"logistic_reg": 22, "kmeans": 40, "boosted_tree_classifier": 25}
 """Collective calls before the kill."""
 
 OPTIONS = "OPTIONS(model_type = 'linear_reg', label = 'y', num_workers = 1)"
@@ -128,7 +128,7 @@ def test_a_killed_rank_changes_no_bit(
     attempts = []
 
     def struck(plan: Any, body: Any, ranks: int, **options: Any) -> Any:
-        faults = (Fault(1, 1, 0, f"inside{LATE[kind]}", "kill"),)
+        faults = (Fault(0, 1, 0, f"inside{LATE[kind]}", "kill"),)
         found = run_gang(plan, body, ranks, **{**options, "faults": faults})
         attempts.append(found.attempts)
         return found

@@ -195,9 +195,9 @@ def test_s15_cancel_ends_a_waiting_gang() -> None:
 # -- how a gang's input is planned
 
 
-def scan(files: int = 3, size: int = 50 << 20) -> Scan:
+def scan(files: int = 3, size: int = 50 << 20, rows: int | None = None) -> Scan:
     schema = Struct((Field("a", BIGINT), Field("b", BIGINT)))
-    source = Source("t", "parquet", schema, tuple(FileInfo(f"f{i}", size, 1000) for i in range(files)))
+    source = Source("t", "parquet", schema, tuple(FileInfo(f"f{i}", size, rows) for i in range(files)))
     columns = tuple(Column(fresh_id(), f.name, f.type) for f in schema.fields)
     return Scan(source, columns, ("a", "b"))
 
@@ -240,6 +240,15 @@ def test_s3_the_layout_belongs_to_the_data(plan: Plan) -> None:
 def test_rows_of_files_keep_their_order_and_others_get_one() -> None:
     assert shape(plan_gang(filtered(), settings(), 2))[1:] == ("rows", "whole", "ExchangeRead")
     assert shape(plan_gang(counted(), settings(), 2))[1:] == ("partition", "hash", "HashOrder")
+
+
+def test_ranks_read_files_themselves_when_their_rows_are_counted() -> None:
+    """Each partition is an equal range of the files' rows; no stage stands before the gang."""
+    (gang,) = plan_gang(scan(rows=10), settings(), 2, 4).stages
+    assert gang.mode == "BARRIER"
+    read = [[(s.file, s.rows) for s in layout.splits[0] or ()] for layout in gang.layout]
+    assert read == [[(0, (0, 7))], [(0, (7, 3)), (1, (0, 5))], [(1, (5, 5)), (2, (0, 2))], [(2, (2, 8))]]
+    assert plan_gang(counted(), settings(), 2).stages[1:]
 
 
 def test_the_number_of_partitions_follows_the_files() -> None:

@@ -22,6 +22,8 @@ class Rows:
     gang: Gang
     blocks: Sequence[Block]
     width: int
+    own: bool = False
+    """Whether the solver may overwrite the dense values."""
 
     def sum(self, partial: Callable[[Block], Array]) -> Array:
         """`partial` summed over all blocks of all ranks, in a fixed order."""
@@ -29,7 +31,7 @@ class Rows:
         return found
 
     def with_blocks(self, blocks: Sequence[Block]) -> Rows:
-        return Rows(self.gang, blocks, self.width)
+        return Rows(self.gang, blocks, self.width, self.own)
 
 
 @dataclass
@@ -55,6 +57,8 @@ def moments(rows: Rows) -> Moments:
     """Two passes, so that features far from zero lose no digits."""
 
     def first(b: Block) -> Array:
+        if b.weight is None and isinstance(b.x, Dense):
+            return np.concatenate(([b.rows], b.x.by_feature.sum(axis=1)))
         w = weights_of(b)
         return np.concatenate(([w.sum()], b.x.t_dot(w)))
 
@@ -63,15 +67,17 @@ def moments(rows: Rows) -> Moments:
     mean = sums[1:] / count
 
     def second(b: Block) -> Array:
-        return _squares(b.x, weights_of(b), mean)
+        return _squares(b, mean)
 
     squares = rows.sum(second)
     return Moments(count, mean, np.sqrt(np.maximum(squares, 0.0) / max(count - 1.0, 1.0)))
 
 
-def _squares(x: Matrix, w: Array, mean: Array) -> Array:
+def _squares(b: Block, mean: Array) -> Array:
     """Weighted squared distances from the mean, by feature."""
+    x = b.x
     if isinstance(x, Sparse):
+        w = weights_of(b)
         nonzero = np.bincount(x.indices, w[x.rows], x.shape[1])
         off = np.bincount(x.indices, w[x.rows] * (x.values - mean[x.indices]) ** 2, x.shape[1])
         result: Array = off + (w.sum() - nonzero) * mean**2
@@ -79,13 +85,16 @@ def _squares(x: Matrix, w: Array, mean: Array) -> Array:
     out = np.zeros(x.shape[1])
     for start, end, part in x.chunks():
         assert isinstance(part, Dense)
-        centred = part.values - mean
-        out += w[start:end] @ (centred * centred)
+        centred = part.by_feature - mean[:, None]
+        if b.weight is None:
+            out += np.einsum("ij,ij->i", centred, centred)
+        else:
+            out += (centred * centred) @ b.weight[start:end]
     return out
 
 
 def standardised(rows: Rows, m: Moments, *, centre: bool, scale: bool) -> Rows:
-    """The rows with features centred and scaled; sparse features are scaled only."""
+    """The rows with features centred and scaled, in place when they are the solver's; sparse ones are scaled only."""
     factors = 1.0 / m.scale
     blocks = []
     for b in rows.blocks:
@@ -94,12 +103,23 @@ def standardised(rows: Rows, m: Moments, *, centre: bool, scale: bool) -> Rows:
             x = b.x.scaled(factors) if scale else b.x
         else:
             assert isinstance(b.x, Dense)
-            values = b.x.values - m.mean if centre else b.x.values.copy() if scale else b.x.values
-            if scale:
-                values *= factors
-            x = Dense(values)
+            x = _shifted(b.x, m.mean if centre else None, factors if scale else None, rows.own)
         blocks.append(Block(b.index, x, b.y, b.weight))
     return rows.with_blocks(blocks)
+
+
+def _shifted(x: Dense, mean: Array | None, factors: Array | None, own: bool) -> Dense:
+    if mean is None and factors is None:
+        return x
+    out = x if own else Dense(np.empty(x.shape[::-1]).T)
+    for start, end, part in x.chunks():
+        target = out.by_feature[:, start:end]
+        source = part.by_feature
+        if mean is not None:
+            source = np.subtract(source, mean[:, None], out=target)
+        if factors is not None:
+            np.multiply(source, factors[:, None], out=target)
+    return out
 
 
 def is_sparse(rows: Rows) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sqlshell.ml.blocks import Array, Block, Dense, Sparse
-from sqlshell.ml.solvers.common import Moments, Rows, moments
+from sqlshell.ml.solvers.common import Moments, Rows, moments, standardised
 from sqlshell.records import dataclass
 
 SAMPLE = 10_000
@@ -40,7 +40,7 @@ def fit_kmeans(
     gang = rows.gang
     m = moments(rows)
     scale = m.scale if standardize else np.ones(rows.width)
-    work = rows.with_blocks([Block(b.index, Dense(_ready(b, m, scale, cosine)), b.y) for b in rows.blocks])
+    work = _ready(rows, m, standardize, cosine)
     spread = float(np.mean(np.where(m.std > 0, (m.std / scale) ** 2, 0.0))) if not cosine else 1.0
     saved = gang.restore()
     log: list[dict[str, float]] = []
@@ -76,11 +76,17 @@ def fit_kmeans(
     return KmeansFit(original, counts, loss, log, m)
 
 
-def _ready(b: Block, m: Moments, scale: Array, cosine: bool) -> Array:
-    """Centred and scaled rows, or rows of length 1."""
-    values = b.x.dense() if isinstance(b.x, Sparse) else b.x.values  # type: ignore[attr-defined]
-    ready: Array = _unit(values) if cosine else (values - m.mean) / scale
-    return ready
+def _ready(rows: Rows, m: Moments, standardize: bool, cosine: bool) -> Rows:
+    """Centred and scaled rows, or rows of length 1, dense; `y` are their squared lengths."""
+    dense = [Block(b.index, Dense(b.x.dense()), b.y) if isinstance(b.x, Sparse) else b for b in rows.blocks]
+    if cosine:
+        ready = rows.with_blocks([Block(b.index, Dense(_unit(b.x.values)), b.y) for b in dense])  # type: ignore[attr-defined]
+    else:
+        ready = standardised(rows.with_blocks(dense), m, centre=True, scale=standardize)
+    return ready.with_blocks([
+        Block(b.index, b.x, np.einsum("ij,ij->j", b.x.by_feature, b.x.by_feature))  # type: ignore[attr-defined]
+        for b in ready.blocks
+    ])  # fmt: skip
 
 
 def _unit(x: Array) -> Array:
@@ -93,29 +99,37 @@ def _assign(b: Block, centres: Array) -> Array:
     """By cluster: the sum of its rows, their number, their squared distances (columns in that order)."""
     k, d = centres.shape
     out = np.zeros((k, d + 2))
-    norms = np.einsum("ij,ij->i", centres, centres)
-    for _, _, part in b.x.chunks():
+    norms = np.einsum("ij,ij->i", centres, centres)[:, None]
+    twice = -2.0 * centres
+    for start, end, part in b.x.chunks():
         assert isinstance(part, Dense)
-        x = part.values
-        distance = norms - 2.0 * (x @ centres.T)
-        nearest = distance.argmin(axis=1)
-        member = np.zeros((len(x), k))
-        at = np.arange(len(x))
-        member[at, nearest] = 1.0
-        out[:, :d] += member.T @ x
-        out[:, d] += member.sum(axis=0)
-        squared = np.maximum(distance[at, nearest] + np.einsum("ij,ij->i", x, x), 0.0)
-        out[:, d + 1] += np.bincount(nearest, squared, k)
+        distance = twice @ part.by_feature
+        distance += norms
+        best, nearest = distance[0], np.zeros(end - start, dtype=np.int8 if k < 128 else np.int64)
+        for j in range(1, k):
+            np.copyto(nearest, j, where=distance[j] < best)
+            np.minimum(best, distance[j], out=best)
+        member = np.empty((k, end - start))
+        for j in range(k):
+            np.equal(nearest, j, out=member[j])
+        squared = best + b.y[start:end]
+        np.maximum(squared, 0.0, out=squared)
+        out[:, :d] += member @ part.values
+        out[:, d] += member.sum(axis=1)
+        out[:, d + 1] += member @ squared
     return out
 
 
 def _initial(rows: Rows, clusters: int, init: str, seed: int) -> Array:
     """The first centroids, chosen by rank 0 among sampled rows."""
     keys, values = [], []
+    count = sum(c for rank in rows.gang.all_gather([b.rows for b in rows.blocks]) for c in rank)
+    share = 2 * SAMPLE / count  # so that SAMPLE rows are below it but for a chance of 1e-800
     for b in rows.blocks:
         assert isinstance(b.x, Dense)
         priority = np.random.Generator(np.random.Philox(key=[seed, b.index])).random(b.rows)
-        chosen = np.argsort(priority, kind="stable")[:SAMPLE]
+        chosen = np.flatnonzero(priority < share)
+        chosen = chosen[np.argsort(priority[chosen], kind="stable")[:SAMPLE]]
         keys.append(np.stack([priority[chosen], np.full(len(chosen), float(b.index))], axis=1))
         values.append(b.x.values[chosen])
     width = rows.width

@@ -21,7 +21,10 @@ NOISE = 1e-12
 
 
 class Newton:
-    """Newton's method; with l1 the quadratic model is minimised by coordinate descent (proximal Newton)."""
+    """Newton's method; with l1 the quadratic model is minimised by coordinate descent (proximal Newton).
+
+    `wants_hessian` says whether the next `tell` needs one: close to the answer the last one serves again.
+    """
 
     def __init__(self, start: Array, l1: Array, tolerance: float) -> None:
         self.point = start
@@ -31,30 +34,39 @@ class Newton:
         self.step = np.zeros_like(start)
         self.factor = 1.0
         self.size = 0.0
-        self.last = False
         self.converged = False
+        self.wants_hessian = True
+        self.hessian: Array | None = None
+        self.lag = 0.0
+        """How far the point is from where the Hessian was taken."""
 
-    def tell(self, f: float, g: Array, h: Array) -> Array | None:
+    def tell(self, f: float, g: Array, h: Array | None) -> Array | None:
         value = f + float(self.l1 @ np.abs(self.point))
         if value > self.value + NOISE * abs(self.value) and self.factor > 1e-6:
             self.point = self.point - self.step * (self.factor / 2)
             self.factor /= 2
-            self.last = False
+            self.wants_hessian = True
             return self.point
         self.value = value
-        if self.last:
-            self.converged = True
-            return None
+        if h is not None:
+            self.hessian, self.lag = h, 0.0
+        assert self.hessian is not None
         if np.any(self.l1 > 0):
-            target = descend(h, h @ self.point - g, self.l1, self.point)
+            target = descend(self.hessian, self.hessian @ self.point - g, self.l1, self.point)
             self.step = target - self.point
         else:
-            self.step = _solve(h, -g)
+            self.step = _solve(self.hessian, -g)
         self.factor = 1.0
         self.point = self.point + self.step
-        self.size = float(np.max(np.abs(self.step), initial=0.0))
-        # Convergence is quadratic: the error after a step of size s is about s^2.
-        self.last = self.size <= self.tolerance * max(1.0, float(np.max(np.abs(self.point), initial=0.0)))
+        self.size = size = float(np.max(np.abs(self.step), initial=0.0))
+        near = self.tolerance * max(1.0, float(np.max(np.abs(self.point), initial=0.0)))
+        # Convergence is quadratic: the error after a step of size s, with a Hessian taken d away, is about (d + s) s.
+        if (self.lag + size) * size <= near * near:
+            self.value += 0.5 * float(g @ self.step) if not np.any(self.l1 > 0) else 0.0
+            self.converged, self.hessian = True, None
+            return None
+        self.wants_hessian = h is None or size * size * size > near * near
+        self.lag += size
         return self.point
 
 
@@ -70,6 +82,7 @@ class Lbfgs:
     """Limited-memory BFGS; with l1 the orthant-wise variant (OWL-QN, Andrew and Gao 2007)."""
 
     MEMORY = 20
+    wants_hessian = False
 
     def __init__(self, start: Array, l1: Array, tolerance: float) -> None:
         self.point = start
