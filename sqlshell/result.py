@@ -189,34 +189,38 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def python_values(array: pa.Array, sql_type: t.SqlType) -> list[Any]:
-    """Python values of an Arrow column: maps become dicts, day-time intervals timedeltas."""
+    """Python values of an Arrow column: maps become dicts, variants JSON texts, day-time intervals timedeltas."""
     values: list[Any] = array.to_pylist()
-    if _has_map(sql_type):
-        return [_maps_to_dicts(v, sql_type) for v in values]
+    if _has_own_form(sql_type):
+        return [_own_form(v, sql_type) for v in values]
     return values
 
 
-def _has_map(s: t.SqlType) -> bool:
+def _has_own_form(s: t.SqlType) -> bool:
     match s:
-        case t.Map():
+        case t.Map() | t.Variant():
             return True
         case t.Array():
-            return _has_map(s.element)
+            return _has_own_form(s.element)
         case t.Struct():
-            return any(_has_map(f.type) for f in s.fields)
+            return any(_has_own_form(f.type) for f in s.fields)
     return False
 
 
-def _maps_to_dicts(value: Any, s: t.SqlType) -> Any:
+def _own_form(value: Any, s: t.SqlType) -> Any:
     if value is None:
         return None
     match s:
         case t.Map():
-            return {map_key(k): _maps_to_dicts(v, s.value) for k, v in value}
+            return {map_key(k): _own_form(v, s.value) for k, v in value}
         case t.Array():
-            return [_maps_to_dicts(v, s.element) for v in value]
+            return [_own_form(v, s.element) for v in value]
         case t.Struct():
-            return {f.name: _maps_to_dicts(value[f.name], f.type) for f in s.fields}
+            return {f.name: _own_form(value[f.name], f.type) for f in s.fields}
+        case t.Variant():
+            from sqlshell.variant_binary import json_of
+
+            return json_of(value["metadata"], value["value"])
     return value
 
 

@@ -23,6 +23,10 @@ def python_value(value: Any, s: t.SqlType) -> Any:
             return value.quantize(Decimal(1).scaleb(-s.scale), context=_EXACT)
         case t.DayTimeInterval():
             return timedelta(microseconds=value)
+        case t.Variant():
+            from sqlshell.variant import shown
+
+            return shown(value)
         case t.Array():
             return [python_value(v, s.element) for v in value]
         case t.Struct():

@@ -74,8 +74,12 @@ def to_arrow(s: t.SqlType) -> pa.DataType:
             return pa.map_(pa.field("key", to_arrow(s.key), False), value)
         case t.Struct():
             return pa.struct([pa.field(f.name, to_arrow(f.type), f.nullable) for f in s.fields])
-        case t.String() | t.Variant():
+        case t.String():
             return pa.large_string()
+        case t.Variant():
+            # As Spark's Arrow writer has it.
+            parts = [pa.field("value", pa.large_binary(), False), pa.field("metadata", pa.large_binary(), False)]
+            return pa.struct([parts[0], parts[1].with_metadata({"variant": "true"})])
         case t.YearMonthInterval():
             return pa.int32()  # Arrow has no usable year-month interval: months, as a number
         case t.DayTimeInterval():
@@ -109,6 +113,8 @@ def result_column(array: pa.Array, s: t.SqlType) -> pa.Array:
     if array.type == target:
         return array
     match s:
+        case t.Variant():
+            return _encoded_variants(array.to_pylist(), target)
         case t.Decimal():
             # The buffer already holds unscaled values: only the type's label changes.
             return pa.Array.from_buffers(
@@ -133,6 +139,17 @@ def result_column(array: pa.Array, s: t.SqlType) -> pa.Array:
                 children, fields=list(target), mask=array.is_null() if array.null_count else None
             )
     return array.cast(target)
+
+
+def _encoded_variants(texts: list[str | None], target: pa.DataType) -> pa.Array:
+    """Kernel texts of variants in their binary form."""
+    import pyarrow as pa
+
+    from sqlshell.variant import load
+    from sqlshell.variant_binary import encode
+
+    rows = [None if x is None else encode(load(x)) for x in texts]
+    return pa.array([r and {"metadata": r[0], "value": r[1]} for r in rows], type=target)
 
 
 def _struct_child(array: pa.Array, i: int) -> pa.Array:
@@ -167,6 +184,12 @@ def _arrow_ready(value: Any, s: t.SqlType) -> Any:
             return [_arrow_ready(v, s.element) for v in value]
         case t.Struct():
             return {f.name: _arrow_ready(value[f.name], f.type) for f in s.fields}
+        case t.Variant():
+            from sqlshell.variant import VariantJson, from_json, load
+            from sqlshell.variant_binary import encode
+
+            metadata, body = encode(load(value.kernel) if isinstance(value, VariantJson) else from_json(value))
+            return {"metadata": metadata, "value": body}
     return value
 
 

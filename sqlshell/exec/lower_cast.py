@@ -11,6 +11,7 @@ from sqlshell.exec import lower_format, lower_parse
 from sqlshell.exec.lower_types import MICROS, UTC_MICROS, WALL_MICROS, dtype
 from sqlshell.functions.decimal_arithmetic import round_half_up
 from sqlshell.functions.fallible import cast_can_fail
+from sqlshell.functions.variant_cast import cast_in, cast_out
 from sqlshell.types import (
     Array,
     Boolean,
@@ -26,6 +27,7 @@ from sqlshell.types import (
     Struct,
     Timestamp,
     TimestampNtz,
+    Variant,
     Void,
     YearMonthInterval,
 )
@@ -50,6 +52,10 @@ def cast(k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe: bool) ->
         return e
     if isinstance(source, Void):
         return e.cast(dtype(target))
+    if isinstance(source, Variant):
+        return cast_out(k, e, target, safe)
+    if isinstance(target, Variant):
+        return cast_in(k, e, source)
     if isinstance(target, String):
         return e if isinstance(source, String) else lower_format.to_text(k, e, source)
     if isinstance(source, String):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.errors import NotSupportedError
+from sqlshell.functions.variant_cast import json_text
 from sqlshell.types import (
     Array,
     Binary,
@@ -216,7 +217,8 @@ def _struct(k: Kernel, e: pl.Expr, t: Any) -> pl.Expr:
 
 
 _WRITERS: tuple[tuple[Any, Callable[[Any, Any, Any], pl.Expr]], ...] = (
-    ((String, Variant), lambda k, e, t: e),
+    (String, lambda k, e, t: e),
+    (Variant, lambda k, e, t: json_text(k, e)),
     ((Boolean, Integral, Date, Void), _plain),
     (Decimal, _decimal),
     (Fractional, _float),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.errors import NotSupportedError
-from sqlshell.types import Map
+from sqlshell.functions.variant_cast import parts
+from sqlshell.types import Map, Variant
 
 if TYPE_CHECKING:
     from sqlshell.exec.lower_expr import Kernel
@@ -41,7 +42,7 @@ def _explode(k: Kernel, lf: pl.LazyFrame, node: Generate, outer: bool, names: li
         together.append(_POSITION)
     lf = lf.explode(together, empty_as_null=outer, keep_nulls=outer)
     values: list[pl.Expr] = [pl.col(_POSITION)] if kind == "posexplode" else []
-    if kind in {"inline", "stack"} or isinstance(node.generator.args[0].type, Map):
+    if kind in {"inline", "stack", "variant_explode"} or isinstance(node.generator.args[0].type, Map):
         values += _fields(node, len(values))
     else:
         values.append(pl.col(_LIST))
@@ -53,6 +54,8 @@ def _fields(node: Generate, before: int) -> list[pl.Expr]:
     t = node.generator.args[0].type
     if isinstance(t, Map):
         fields = ["key", "value"]
+    elif isinstance(t, Variant):
+        fields = ["pos", "key", "value"]
     elif node.generator.fn == "stack":
         fields = [str(i) for i in range(len(node.columns) - before)]
     else:
@@ -78,6 +81,7 @@ _LISTS: dict[str, Any] = {
     "posexplode": _first_argument,
     "inline": _first_argument,
     "stack": _stack,
+    "variant_explode": lambda k, call: parts(k, k.lower(call.args[0])),
 }
 
 

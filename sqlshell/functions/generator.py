@@ -61,6 +61,20 @@ FUNCTIONS: tuple[Function, ...] = (
         "stack(2, 1, 2, 3)",
     ),
     _generator(
+        "variant_explode",
+        "variant -> fn",
+        "One row per field (`key`) or element of a variant, with its position (`pos`) and `value`.",
+        """variant_explode(parse_json('["hello", "world"]'))""",
+        params=("input",),
+    ),
+    _generator(
+        "variant_explode_outer",
+        "variant -> fn",
+        "Like variant_explode; a variant without parts gives one row of NULLs.",
+        """variant_explode_outer(parse_json('["hello", "world"]'))""",
+        params=("input",),
+    ),
+    _generator(
         "json_tuple",
         "string, string... -> fn",
         "Fields of a JSON object as text columns; NULL where a field is missing or the text is no object.",

@@ -109,7 +109,7 @@ FUNCTIONS = (
     Function("json_object_keys", "string -> fn", "The keys of the outermost JSON object.",
              """json_object_keys('{"f1":"abc","f2":{"f3":"a"}}')""", lower=_object_keys,
              returns=lambda types, args: Array(STRING), nullable=lambda n: True),
-    Function("to_json", "struct -> string | array -> string | map -> string", "A value as JSON.",
+    Function("to_json", "struct -> string | array -> string | map -> string | variant -> string", "A value as JSON.",
              "to_json(named_struct('a', 1, 'b', 2))", lower=_to_json),
     Function("from_json", "string, string -> fn", "A JSON text as a value of a type given in DDL.",
              """from_json('{"a":1, "b":0.8}', 'a INT, b DOUBLE')""", lower=_from_json, returns=_schema_type,

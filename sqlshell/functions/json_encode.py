@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlshell.functions.common import unsupported
+from sqlshell.functions.variant_cast import json_text
 from sqlshell.types import (
     Array,
     Binary,
@@ -20,6 +21,7 @@ from sqlshell.types import (
     Struct,
     Timestamp,
     TimestampNtz,
+    Variant,
     Void,
 )
 
@@ -70,6 +72,8 @@ def _map(k: Any, e: Any, t: Map) -> Any:
 
 def _leaf(k: Any, e: Any, t: SqlType) -> Any:
     pl = k.pl
+    if isinstance(t, Variant):
+        return json_text(k, e)
     if isinstance(t, Void):
         return pl.lit(None, dtype=pl.String)
     if isinstance(t, String):

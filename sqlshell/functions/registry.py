@@ -55,6 +55,7 @@ FAMILIES = (
     "hashing",
     "bitmap",
     "csv",
+    "variant",
     "vector",
 )
 """In the order in which a name is looked for: small tables and everyday functions first (all take 80 ms)."""

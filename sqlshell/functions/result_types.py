@@ -243,7 +243,7 @@ def can_cast(source: SqlType, target: SqlType) -> bool:
     if isinstance(source, Variant):
         return not isinstance(target, (YearMonthInterval, DayTimeInterval, Time))
     if isinstance(target, Variant):
-        return not isinstance(source, (Interval, Map))
+        return _fits_variant(source)
     allowed = _CASTS.get(type(target))
     if allowed is not None:
         return isinstance(source, allowed)
@@ -252,6 +252,11 @@ def can_cast(source: SqlType, target: SqlType) -> bool:
             return isinstance(target, (Integral, Decimal))
         return isinstance(source, (Numeric, String, Boolean, Timestamp))
     return _every_part(source, target, can_cast)
+
+
+def _fits_variant(t: SqlType) -> bool:
+    """Whether CAST makes variants of the type; structs and maps need to_variant_object."""
+    return _fits_variant(t.element) if isinstance(t, Array) else not isinstance(t, (Interval, Time, Map, Struct))
 
 
 _CASTS: dict[type[SqlType], tuple[type[SqlType], ...]] = {

@@ -21,7 +21,7 @@ from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call
 from sqlshell.plan.coerce import cast_explicitly
 from sqlshell.plan.scope import get_field
-from sqlshell.types import BOOLEAN, STRING, VOID, Struct
+from sqlshell.types import BOOLEAN, STRING, VOID, Struct, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,6 +252,29 @@ def _extract(b: Binder, node: Any, site: Site) -> Expr:
     return make_call("date_part", [field, b.expr(node.expression, site)], span=span_of(node))
 
 
+def _variant_path(b: Binder, node: Any, site: Site) -> Expr:
+    """`v:a.b[0]`: a part of a variant."""
+    reject_unused(node, ("this", "expression", "variant_extract", "requires_json"))
+    value = b.expr(node.this, site)
+    if not isinstance(value.type, Variant):
+        raise AnalysisError(
+            f"the operator : takes parts of a variant, not of {value.type}",
+            condition="COLUMN_IS_NOT_VARIANT_TYPE",
+            span=span_of(node),
+            hint="use . for fields of a struct, parse_json() for texts",
+        )
+    path = "$" + "".join(_variant_step(e) for e in node.expression.expressions[1:])
+    return make_call("variant_get", [value, Literal(path, STRING)], span=span_of(node))
+
+
+def _variant_step(node: Any) -> str:
+    if isinstance(node, exp.JSONPathSubscript) and isinstance(node.this, int):
+        return f"[{node.this}]"
+    if isinstance(node, exp.JSONPathKey) and isinstance(node.this, str):
+        return f"['{node.this}']" if "'" not in node.this else f'["{node.this}"]'
+    raise unsupported(node, "a path other than names and positions")
+
+
 def _tuple(b: Binder, node: Any, site: Site) -> Expr:
     return bind_call.make_struct(b, node.expressions, site, span_of(node))
 
@@ -336,6 +359,7 @@ HANDLERS: dict[type, Callable[[Any, Any, Any], Expr]] = {
     exp.Null: lambda b, n, s: Literal(None, VOID),
     exp.Interval: lambda b, n, s: bind_literal.interval(n),
     exp.Extract: _extract,
+    exp.JSONExtract: _variant_path,
     exp.Tuple: _tuple,
     exp.Trim: _trim,
     exp.Substring: _named_args("substring", ("this", "start", "length")),

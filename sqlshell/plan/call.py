@@ -13,7 +13,7 @@ from sqlshell.plan.call_special import SPECIAL, as_condition, make_case
 from sqlshell.plan.coerce import can_implicitly_cast, cast_explicitly, coerce_all, coerce_to, is_orderable
 from sqlshell.plan.logical import fresh_id
 from sqlshell.records import dataclass
-from sqlshell.types import INT, STRING, VOID, Array, Decimal, Field, Map, SqlType, Struct
+from sqlshell.types import INT, STRING, VARIANT, VOID, Array, Decimal, Field, Map, SqlType, Struct
 from sqlshell.types_ddl import SIMPLE
 
 if TYPE_CHECKING:
@@ -404,6 +404,8 @@ def _generator_fields(base: str, row: Function, args: tuple[Expr, ...], span: Sp
             return [*position, Field("col", t.element)]
     elif base == "inline" and isinstance(t, Array) and isinstance(t.element, Struct):
         return [Field(f.name, f.type, True) for f in t.element.fields]
+    elif base == "variant_explode":
+        return [Field("pos", INT), Field("key", STRING), Field("value", VARIANT)]
     elif base == "json_tuple":
         return [Field(f"c{i}", STRING) for i in range(len(args) - 1)]
     elif row.returns is not None:

@@ -100,12 +100,26 @@ def _to_char(n: Namer, called: str, args: list[Any]) -> str | None:
     return f"{'to_char' if any(c in form for c in '09') else 'date_format'}({n.names(args)})"
 
 
+def _first_two(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"{called}({n.names(args[:2])})"
+
+
+def _with_true(count: int) -> Callable[[Namer, str, list[Any]], str | None]:
+    """A default of true that the name shows."""
+    return lambda n, called, args: f"{called}({n.names(args)}, true)" if len(args) == count else None
+
+
 def _first_six(n: Namer, called: str, args: list[Any]) -> str | None:
     return f"{called}({n.names(args[:6])})"
 
 
 SPECIAL_CALLS: dict[str, Callable[[Namer, str, list[Any]], str | None]] = {
     "mode": _mode,
+    "variant_get": _first_two,
+    "try_variant_get": _first_two,
+    "variant_set": _with_true(3),
+    "try_variant_set": _with_true(3),
+    "variant_strip_nulls": _with_true(1),
     "assert_true": _assert_true,
     "to_char": _to_char,
     "to_varchar": _to_char,
