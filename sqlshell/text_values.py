@@ -233,14 +233,25 @@ def zone_of(name: str) -> tzinfo | None:
         return None
 
 
+_NOON = re.compile(r"(.*?)\s*([AaPp])[Mm]")
+
+
 def time_nanos(text: str) -> int | None:
-    """Nanoseconds since midnight of `[h]h:[m]m[:[s]s[.f]]`."""
-    trimmed = text.strip(_BLANKS)
-    clock = _CLOCK.fullmatch(trimmed)
+    """Nanoseconds since midnight of `[T][h]h:[m]m[:[s]s[.f]]`, or of that on a clock of twelve hours with AM or PM."""
+    trimmed = text.strip(_BLANKS).removeprefix("T")
+    noon = _NOON.fullmatch(trimmed)
+    clock = _CLOCK.fullmatch(noon.group(1) if noon else trimmed)
     if not clock or clock.group(2) is None:
         return None
     micros = _clock_micros(clock)
-    return None if micros is None else micros * 1000
+    if micros is None:
+        return None
+    if noon:
+        hour = int(clock.group(1))
+        if not 1 <= hour <= 12:
+            return None
+        micros += (hour % 12 - hour + (12 if noon.group(2) in "pP" else 0)) * 3600 * SECOND
+    return micros * 1000
 
 
 _LITERAL = re.compile(r"interval\s*([+-]?)\s*'\s*(.*?)\s*'\s*([a-z]+(?:\s+to\s+[a-z]+)?)", re.IGNORECASE)

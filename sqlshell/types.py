@@ -142,7 +142,12 @@ class TimestampNtz(Temporal):
 
 @dataclass(frozen=True)
 class Time(Temporal):
-    ddl = "time(6)"
+    """A time of day with so many digits of a second's fraction, at most 6."""
+
+    precision: int = 6
+
+    def __str__(self) -> str:
+        return f"time({self.precision})"
 
 
 class Interval(SqlType):

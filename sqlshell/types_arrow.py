@@ -78,7 +78,10 @@ def to_arrow(s: t.SqlType) -> pa.DataType:
             return pa.large_string()
         case t.Variant():
             # As Spark's Arrow writer has it.
-            parts = [pa.field("value", pa.large_binary(), False), pa.field("metadata", pa.large_binary(), False)]
+            parts = [
+                pa.field("value", pa.large_binary(), False),
+                pa.field("metadata", pa.large_binary(), False),
+            ]
             return pa.struct([parts[0], parts[1].with_metadata({"variant": "true"})])
         case t.YearMonthInterval():
             return pa.int32()  # Arrow has no usable year-month interval: months, as a number
@@ -188,7 +191,9 @@ def _arrow_ready(value: Any, s: t.SqlType) -> Any:
             from sqlshell.variant import VariantJson, from_json, load
             from sqlshell.variant_binary import encode
 
-            metadata, body = encode(load(value.kernel) if isinstance(value, VariantJson) else from_json(value))
+            metadata, body = encode(
+                load(value.kernel) if isinstance(value, VariantJson) else from_json(value)
+            )
             return {"metadata": metadata, "value": body}
     return value
 

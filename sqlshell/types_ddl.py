@@ -30,6 +30,7 @@ from sqlshell.types import (
     SqlType,
     String,
     Struct,
+    Time,
     YearMonthInterval,
 )
 
@@ -162,13 +163,23 @@ class _Parser:
             self.expect(")")
             return String(length, fixed=word != "varchar")
         if word == "time":
-            if self.accept("("):
-                self.number()
-                self.expect(")")
-            return TIME
+            return self.time(start)
         if word == "interval":
             return self.interval(start)
         return self.container(word, start)
+
+    def time(self, start: int) -> SqlType:
+        digits = TIME.precision
+        if self.accept("("):
+            digits = self.number()
+            self.expect(")")
+        if digits > TIME.precision:
+            raise ParseError(
+                f"time({digits}): a time has at most {TIME.precision} digits of a second",
+                condition="UNSUPPORTED_TIME_PRECISION",
+                span=(start, self.here()),
+            )
+        return Time(digits)
 
     def container(self, word: str, start: int) -> SqlType:
         if word == "array":

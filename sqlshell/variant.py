@@ -29,10 +29,6 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b
 _SPECIAL = re.compile(r'[\x00-\x1f"\\]')
 
 
-class DuplicateKey(ValueError):
-    """A JSON object with one key twice."""
-
-
 def load(text: str) -> Any:
     """The tree of a kernel text."""
     return json.loads(text)
@@ -47,8 +43,8 @@ def dump(tree: Any) -> str:
 
 
 def from_json(text: str) -> Any:
-    """The tree of a JSON text; ValueError when it is none, DuplicateKey when an object names a key twice."""
-    tree, end = _DECODER.raw_decode(text, _skip_blanks(text, 0))
+    """The tree of a JSON text; ValueError when it is none, or an object names a key twice."""
+    tree, _ = _DECODER.raw_decode(text, _skip_blanks(text, 0))
     return _tagged(tree)
 
 
@@ -67,7 +63,7 @@ def number(text: str) -> Any:
         if -_BIGINT <= value < _BIGINT:
             return value
     exact = Decimal(text)
-    sign, digits, exponent = exact.as_tuple()
+    _, digits, exponent = exact.as_tuple()
     if len(digits) > 38 or -int(exponent) > 38:
         return DOUBLE + repr(float(text))
     return of_decimal(exact)
@@ -82,12 +78,10 @@ def of_decimal(value: Decimal) -> Any:
     return DECIMAL + plain
 
 
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = {TEXT + k: _tagged(v) for k, v in pairs}
     if len(found) < len(pairs):
-        names = [k for k, _ in pairs]
-        raise DuplicateKey(next(n for n in names if names.count(n) > 1))
+        raise ValueError("a key occurs twice")
     return found
 
 

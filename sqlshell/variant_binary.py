@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from datetime import UTC
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from sqlshell import variant as v
@@ -66,7 +67,9 @@ def _value(tree: Any, ids: dict[str, int]) -> bytes:
 def _string(tag: str, body: str) -> bytes:
     if tag == v.TEXT:
         data = body.encode()
-        head = bytes([len(data) << 2 | 1]) if len(data) < 64 else bytes([16 << 2]) + struct.pack("<I", len(data))
+        head = (
+            bytes([len(data) << 2 | 1]) if len(data) < 64 else bytes([16 << 2]) + struct.pack("<I", len(data))
+        )
         return head + data
     if tag == v.DECIMAL:
         return _decimal(Decimal(body))
@@ -111,7 +114,9 @@ def decode(metadata: bytes, value: bytes) -> Any:
     try:
         return _read(value, 0, _names(metadata))
     except (IndexError, KeyError, struct.error, UnicodeDecodeError) as e:
-        raise CorruptInputError(f"a VARIANT value cannot be read: {e!r}", condition="MALFORMED_VARIANT") from None
+        raise CorruptInputError(
+            f"a VARIANT value cannot be read: {e!r}", condition="MALFORMED_VARIANT"
+        ) from None
 
 
 def _names(metadata: bytes) -> list[str]:
@@ -121,7 +126,9 @@ def _names(metadata: bytes) -> list[str]:
     count = int.from_bytes(metadata[1 : 1 + size], "little")
     offsets = _numbers(metadata, 1 + size, count + 1, size)
     start = 1 + size + (count + 1) * size
-    return [v.TEXT + metadata[start + a : start + b].decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [
+        v.TEXT + metadata[start + a : start + b].decode() for a, b in pairwise(offsets)
+    ]
 
 
 def _numbers(data: bytes, at: int, count: int, size: int) -> list[int]:

@@ -25,6 +25,7 @@ from sqlshell.types import (
     SqlType,
     String,
     Struct,
+    Time,
     Timestamp,
     TimestampNtz,
     Variant,
@@ -53,9 +54,11 @@ def cast(k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe: bool) ->
     if isinstance(source, Void):
         return e.cast(dtype(target))
     if isinstance(source, Variant):
-        return cast_out(k, e, target, safe)
+        read: pl.Expr = cast_out(k, e, target, safe)
+        return read
     if isinstance(target, Variant):
-        return cast_in(k, e, source)
+        made: pl.Expr = cast_in(k, e, source)
+        return made
     if isinstance(target, String):
         return e if isinstance(source, String) else lower_format.to_text(k, e, source)
     if isinstance(source, String):
@@ -100,6 +103,8 @@ def _to_integral(k: Kernel, e: pl.Expr, source: SqlType, target: Any, safe: bool
         return seconds if target.bits == 64 else _narrowed(k, seconds, source, target, safe)
     if isinstance(source, Interval):
         return _narrowed(k, _interval_count(e, source), source, target, safe)
+    if isinstance(source, Time):
+        return _narrowed(k, e.to_physical() // pl.lit(1000 * SECOND, dtype=pl.Int64), source, target, safe)
     if not cast_can_fail(source, target):
         return e.cast(kind)
     return _narrowed(k, e, source, target, safe)
@@ -148,6 +153,9 @@ def _to_decimal(k: Kernel, e: pl.Expr, source: SqlType, target: Any, safe: bool)
         )
     if isinstance(source, Decimal):
         return _rescaled(k, e, source, target, safe)
+    if isinstance(source, Time):
+        micros = e.to_physical().cast(pl.Int128) // pl.lit(1000, dtype=pl.Int128)
+        return _rescaled(k, micros, Decimal(14, 6), target, safe)
     if isinstance(source, Interval):
         return _interval_to_decimal(k, e, source, target, safe)
     raise unsupported(source, target)
@@ -242,6 +250,21 @@ def _to_wall_clock(k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe
     raise unsupported(source, target)
 
 
+def _to_time(k: Kernel, e: pl.Expr, source: SqlType, target: Any, safe: bool) -> pl.Expr:
+    if isinstance(source, (Timestamp, TimestampNtz)):
+        clock = (k.to_wall(e) if isinstance(source, Timestamp) else e).dt.time()
+        return time_cut(clock.to_physical(), target.precision)
+    if not isinstance(source, Time):
+        raise unsupported(source, target)
+    return e if target.precision >= source.precision else time_cut(e.to_physical(), target.precision)
+
+
+def time_cut(nanos: pl.Expr, digits: int) -> pl.Expr:
+    """Nanoseconds of a day as a time with so many digits of a second."""
+    step = pl.lit(10 ** (9 - digits), dtype=pl.Int64)
+    return (nanos // step * step).cast(pl.Time)
+
+
 def _to_interval(k: Kernel, e: pl.Expr, source: SqlType, target: Any, safe: bool) -> pl.Expr:
     months = isinstance(target, YearMonthInterval)
     kind: Any = pl.Int32 if months else pl.Int64
@@ -307,6 +330,7 @@ _CASTERS: tuple[tuple[Any, Any], ...] = (
     (Date, _to_date),
     (Timestamp, _to_timestamp),
     (TimestampNtz, _to_wall_clock),
+    (Time, _to_time),
     ((YearMonthInterval, DayTimeInterval), _to_interval),
     (Array, _to_array),
     (Map, _to_map),

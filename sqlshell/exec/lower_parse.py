@@ -155,8 +155,19 @@ def _wall_clock(k: Kernel, t: SqlType) -> Reader:
     return (lambda s: k.let([s], _wall_fast)), tv.wall_micros, pl.Int64
 
 
-def _time(k: Kernel, t: SqlType) -> Reader:
-    return None, tv.time_nanos, pl.Int64
+def _time(k: Kernel, t: Any) -> Reader:
+    step = 10 ** (9 - t.precision)
+
+    def fast(s: pl.Expr) -> pl.Expr:
+        # Other lengths are other forms; polars reads second 60 as the next minute.
+        text = pl.when((s.str.len_bytes() == 8) & (s.str.slice(6, 2) != "60")).then(s)
+        return text.str.to_time("%H:%M:%S", strict=False)
+
+    def slow(text: str) -> int | None:
+        nanos = tv.time_nanos(text)
+        return None if nanos is None else nanos // step * step
+
+    return fast, slow, pl.Int64
 
 
 def _year_month(k: Kernel, t: Any) -> Reader:

@@ -8,7 +8,7 @@ from sqlshell.errors import AnalysisError, NotSupportedError
 from sqlshell.functions import datetime_pattern as dp
 from sqlshell.functions.common import failure
 from sqlshell.functions.registry import Function
-from sqlshell.types import TIMESTAMP, Date, SqlType, String, Timestamp
+from sqlshell.types import TIMESTAMP, Date, SqlType, String, Time, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULT = "yyyy-MM-dd HH:mm:ss"
 
 
-def _by_pattern(k: Any, i: int, value: Any, pattern: Any, f: Callable[[Any, str], Any], dtype: Any) -> Any:
+def by_pattern(k: Any, i: int, value: Any, pattern: Any, f: Callable[[Any, str], Any], dtype: Any) -> Any:
     """`f(value, pattern)` for the pattern that argument `i` gives, constant or not."""
     pl = k.pl
     if pattern is None or k.is_literal(i):
@@ -55,13 +55,16 @@ def _written(k: Any, instant: Any, pattern: str) -> Any:
 
 
 def _date_format(k: Any, t: Any, pattern: Any) -> Any:
-    return _by_pattern(k, 1, t, pattern, lambda e, p: _written(k, e, p), k.pl.String)
+    if isinstance(k.type(0), Time):
+        # Any day of the session's zone has the clock.
+        t = k.from_wall(k.pl.lit(0, dtype=k.pl.Int64).cast(k.pl.Date).dt.combine(t))
+    return by_pattern(k, 1, t, pattern, lambda e, p: _written(k, e, p), k.pl.String)
 
 
 def _from_unixtime(k: Any, seconds: Any, pattern: Any = None) -> Any:
     pl = k.pl
     instant = (seconds.cast(pl.Int64) * 1_000_000).cast(pl.Datetime("us", "UTC"))
-    return _by_pattern(k, 1, instant, pattern, lambda e, p: _written(k, e, p), pl.String)
+    return by_pattern(k, 1, instant, pattern, lambda e, p: _written(k, e, p), pl.String)
 
 
 # Parsing
@@ -197,12 +200,15 @@ def _fraction(k: Any, digits: Any) -> Any:
 
 
 def _checked(k: Any, text: Any, value: Any, safe: bool) -> Any:
-    if safe:
-        return value
+    return value if safe else checked(k, text, value, "CANNOT_PARSE_TIMESTAMP")
+
+
+def checked(k: Any, text: Any, value: Any, condition: str) -> Any:
+    """`value`, or the error where there is a text and no value."""
     message = "the text does not fit the datetime pattern:"
 
     def check(t: Any, v: Any) -> Any:
-        return k.raise_if(v.is_null() & t.is_not_null(), "CANNOT_PARSE_TIMESTAMP", v, message, t)
+        return k.raise_if(v.is_null() & t.is_not_null(), condition, v, message, t)
 
     return k.let([text, value], check)
 
@@ -216,7 +222,7 @@ def _to_timestamp(safe: bool) -> Any:
         def parse(e: Any, p: str) -> Any:
             return k.let([e], lambda text: _checked(k, text, parsed(k, text, p), safe))
 
-        instant = _by_pattern(k, 1, value, pattern, parse, k.pl.Datetime("us", "UTC"))
+        instant = by_pattern(k, 1, value, pattern, parse, k.pl.Datetime("us", "UTC"))
         return _as(k, instant, result)
 
     return lower
@@ -236,7 +242,7 @@ def _epoch(k: Any, value: Any, pattern: Any = None) -> Any:
         def parse(e: Any, p: str) -> Any:
             return k.let([e], lambda text: _checked(k, text, parsed(k, text, p), False))
 
-        instant = _by_pattern(k, 1, value, pattern, parse, pl.Datetime("us", "UTC"))
+        instant = by_pattern(k, 1, value, pattern, parse, pl.Datetime("us", "UTC"))
     else:
         instant = k.cast(value, t, TIMESTAMP)
     # Towards zero, unlike unix_seconds.
@@ -255,7 +261,7 @@ _UNIX = _sig("bigint")
 
 # fmt: off
 ROWS = (
-    Function("date_format", "timestamp, string -> string", "A timestamp written by a pattern.",
+    Function("date_format", "timestamp, string -> string | time, string -> string", "A timestamp written by a pattern.",
              "date_format(timestamp'2016-04-08 13:04:05', 'EEE, d MMM yyyy HH:mm')", lower=_date_format,
              fallible=True),
     Function("from_unixtime", "bigint, [string] -> string", "Seconds since 1970-01-01 written by a pattern.",

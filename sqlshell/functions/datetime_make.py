@@ -30,6 +30,8 @@ def _make_date(k: Any, year: Any, month: Any, day: Any) -> Any:
 def _make_timestamp(safe: bool) -> Any:
     def lower(k: Any, *args: Any) -> Any:
         pl = k.pl
+        if len(args) < 4:
+            return _of_date_and_time(k, *args)
         year, month, day, hour, minute = (a.cast(pl.Int32) for a in args[:5])
         micros = args[5].cast(pl.Int64)
         wall = let(k, lambda *parts: _wall(k, safe, *parts), year, month, day, hour, minute, micros)
@@ -41,6 +43,19 @@ def _make_timestamp(safe: bool) -> Any:
         return in_zone(k, 6, wall, args[6], lambda e, z: wall_instant(k, e, z), instant)
 
     return lower
+
+
+def _of_date_and_time(k: Any, date: Any, time: Any = None, zone: Any = None) -> Any:
+    pl = k.pl
+    wall = date.cast(pl.Datetime("us"))
+    if time is not None:
+        wall = wall + (time.to_physical() // pl.lit(1000, dtype=pl.Int64)).cast(pl.Duration("us"))
+    if not isinstance(k.call.type, Timestamp):
+        return wall
+    if zone is None:
+        return k.from_wall(wall)
+    instant = pl.Datetime("us", "UTC")
+    return in_zone(k, 2, wall, zone, lambda e, z: wall_instant(k, e, z), instant)
 
 
 def _wall(k: Any, safe: bool, year: Any, month: Any, day: Any, hour: Any, minute: Any, micros: Any) -> Any:
@@ -135,20 +150,20 @@ _PARTS = "int, int, int, int, int, decimal(16,6)"
 ROWS = (
     Function("make_date", "int, int, int -> date", "A date from year, month and day.", "make_date(2013, 7, 15)",
              lower=_make_date, fallible=True),
-    Function("make_timestamp", f"{_PARTS}, [string] -> timestamp",
+    Function("make_timestamp", f"{_PARTS}, [string] -> timestamp | date, [time, string] -> timestamp",
              "A timestamp from year, month, day, hour, minute, second (and a time zone).",
              "make_timestamp(2014, 12, 28, 6, 30, 45.887)", aliases=("make_timestamp_ltz",),
              lower=_make_timestamp(False), fallible=True),
-    Function("make_timestamp_ntz", f"{_PARTS} -> timestamp_ntz",
+    Function("make_timestamp_ntz", f"{_PARTS} -> timestamp_ntz | date, time -> timestamp_ntz",
              "A wall clock from year, month, day, hour, minute, second.",
              "make_timestamp_ntz(2014, 12, 28, 6, 30, 45.887)", lower=_make_timestamp(False), fallible=True),
-    Function("try_make_timestamp", f"{_PARTS}, [string] -> timestamp",
+    Function("try_make_timestamp", f"{_PARTS}, [string] -> timestamp | date, [time, string] -> timestamp",
              "make_timestamp that gives NULL for parts that are none.",
              "try_make_timestamp(2024, 13, 1, 0, 0, 0)", lower=_make_timestamp(True), nullable=lambda n: True),
-    Function("try_make_timestamp_ltz", f"{_PARTS}, [string] -> timestamp",
+    Function("try_make_timestamp_ltz", f"{_PARTS}, [string] -> timestamp | date, [time, string] -> timestamp",
              "make_timestamp_ltz that gives NULL for parts that are none.",
              "try_make_timestamp_ltz(2024, 13, 22, 15, 30, 0)", lower=_make_timestamp(True), nullable=lambda n: True),
-    Function("try_make_timestamp_ntz", f"{_PARTS} -> timestamp_ntz",
+    Function("try_make_timestamp_ntz", f"{_PARTS} -> timestamp_ntz | date, time -> timestamp_ntz",
              "make_timestamp_ntz that gives NULL for parts that are none.",
              "try_make_timestamp_ntz(2024, 13, 22, 15, 30, 0)", lower=_make_timestamp(True), nullable=lambda n: True),
     Function("make_dt_interval", "[int, int, int, decimal(18,6)] -> day_time",

@@ -33,7 +33,7 @@ def lower(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
     if isinstance(left, Interval):
         return _interval_sum(k, op, a, b, safe)
     if isinstance(right, Interval):
-        return _moved(k, op, a, b)
+        return _moved(k, op, a, b, safe)
     return _difference(k, a, b)
 
 
@@ -129,7 +129,7 @@ def _ratio(k: Any, a: Any, b: Any) -> Any:
     )
 
 
-def _moved(k: Any, op: str, a: Any, b: Any) -> Any:
+def _moved(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
     t, by = k.type(0), k.type(1)
     if isinstance(by, YearMonthInterval):
         return _by_months(k, op, a, b)
@@ -140,7 +140,7 @@ def _moved(k: Any, op: str, a: Any, b: Any) -> Any:
         number = a.to_physical()
         return (number + days if op == "+" else number - days).cast(pl.Date)
     if isinstance(t, Time):
-        return _moved_time(k, op, a, b)
+        return _moved_time(k, op, a, b, safe)
     micros = b.cast(pl.Int64) if op == "+" else -b.cast(pl.Int64)
     if isinstance(t, TimestampNtz) or k.tz == "UTC":
         return a + micros.cast(pl.Duration("us"))
@@ -167,13 +167,15 @@ def _by_months(k: Any, op: str, a: Any, b: Any) -> Any:
     return shifted(a)
 
 
-def _moved_time(k: Any, op: str, a: Any, b: Any) -> Any:
+def _moved_time(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
     pl = k.pl
     nanos = b.cast(pl.Int64) * 1000
     number = a.to_physical()
 
     def finish(n: Any) -> Any:
         bad = (n < 0) | (n >= DAY * 1000)
+        if safe:
+            return pl.when(~bad).then(n).cast(pl.Time)
         return k.raise_if(bad, "DATETIME_OVERFLOW", n, "the time leaves the day").cast(pl.Time)
 
     return k.let([number + nanos if op == "+" else number - nanos], finish)

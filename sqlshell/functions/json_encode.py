@@ -19,6 +19,7 @@ from sqlshell.types import (
     SqlType,
     String,
     Struct,
+    Time,
     Timestamp,
     TimestampNtz,
     Variant,
@@ -94,6 +95,6 @@ def _leaf(k: Any, e: Any, t: SqlType) -> Any:
         return pl.lit('"') + shown.str.replace("\\+00:00$", "Z") + pl.lit('"')
     if isinstance(t, Binary):
         return pl.lit('"') + e.bin.encode("base64") + pl.lit('"')
-    if isinstance(t, Interval):
+    if isinstance(t, (Interval, Time)):
         return pl.lit('"') + k.cast(e, t, String()) + pl.lit('"')
     raise unsupported(k, f"to_json does not write {t}")

@@ -56,6 +56,7 @@ FAMILIES = (
     "bitmap",
     "csv",
     "variant",
+    "clock",
     "vector",
 )
 """In the order in which a name is looked for: small tables and everyday functions first (all take 80 ms)."""

@@ -16,6 +16,7 @@ from sqlshell.types import (
     DOUBLE,
     MAX_PRECISION,
     STRING,
+    TIME,
     TIMESTAMP,
     TIMESTAMP_NTZ,
     VOID,
@@ -178,7 +179,7 @@ def _wider_for_decimal(a: SqlType, b: SqlType) -> SqlType | None:
 
 def _wider_temporal(a: Temporal, b: Temporal) -> SqlType | None:
     if isinstance(a, Time) or isinstance(b, Time):
-        return None
+        return Time(max(a.precision, b.precision)) if isinstance(a, Time) and isinstance(b, Time) else None
     if isinstance(a, Timestamp) or isinstance(b, Timestamp):
         return TIMESTAMP
     return TIMESTAMP_NTZ
@@ -224,9 +225,9 @@ def can_store(source: SqlType, target: SqlType) -> bool:
     if isinstance(source, Numeric):
         return isinstance(target, (Numeric, String))
     if isinstance(target, String):
-        return isinstance(source, ATOMIC)
+        return isinstance(source, (*ATOMIC, Variant))
     if isinstance(source, Time) or isinstance(target, Time):
-        return False
+        return isinstance(source, Time) and isinstance(target, Time)
     if isinstance(source, Temporal):
         return isinstance(target, Temporal)
     if isinstance(source, YearMonthInterval) and isinstance(target, YearMonthInterval):
@@ -256,7 +257,9 @@ def can_cast(source: SqlType, target: SqlType) -> bool:
 
 def _fits_variant(t: SqlType) -> bool:
     """Whether CAST makes variants of the type; structs and maps need to_variant_object."""
-    return _fits_variant(t.element) if isinstance(t, Array) else not isinstance(t, (Interval, Time, Map, Struct))
+    return (
+        _fits_variant(t.element) if isinstance(t, Array) else not isinstance(t, (Interval, Time, Map, Struct))
+    )
 
 
 _CASTS: dict[type[SqlType], tuple[type[SqlType], ...]] = {
@@ -265,7 +268,7 @@ _CASTS: dict[type[SqlType], tuple[type[SqlType], ...]] = {
     Date: (Date, String, Timestamp, TimestampNtz),
     Timestamp: (Timestamp, String, Date, TimestampNtz, Numeric),
     TimestampNtz: (TimestampNtz, String, Date, Timestamp),
-    Time: (Time, String),
+    Time: (Time, String, Timestamp, TimestampNtz),
     YearMonthInterval: (YearMonthInterval, String, Integral, Decimal),
     DayTimeInterval: (DayTimeInterval, String, Integral, Decimal),
 }
@@ -359,7 +362,9 @@ def temporal_arithmetic_type(op: str, a: SqlType, b: SqlType) -> SqlType | None:
         if isinstance(a, Date):
             return DATE if isinstance(b, YearMonthInterval) or b == DayTimeInterval("day", "day") else None
         if isinstance(a, Time):
-            return a if isinstance(b, DayTimeInterval) else None
+            if not isinstance(b, DayTimeInterval):
+                return None
+            return TIME if b.end == "second" else a
         return a if isinstance(a, (Timestamp, TimestampNtz)) else None
     if op == "-" and type(a) is type(b):
         if isinstance(a, Date):

@@ -41,7 +41,7 @@ from sqlshell.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_EXACT_TIME = Decimal(38, 9)
+_EXACT_TIME = Decimal(32, 9)
 _ESCAPED = r'["\\\x00-\x1f]'
 
 
@@ -84,7 +84,9 @@ def part(k: Any, text: Any, path: v.Path) -> Any:
         tagged = found.str.head(1).is_in(list(v.TAGS))
         out = pl.select(pl.when(tagged).then('"' + found + '"').otherwise(found)).to_series()
         # A JSON null looks like a missing key, and escapes are gone.
-        doubtful = (found.is_null() & s.str.contains("null", literal=True)) | (tagged & found.str.contains(_ESCAPED))
+        doubtful = (found.is_null() & s.str.contains("null", literal=True)) | (
+            tagged & found.str.contains(_ESCAPED)
+        )
         where = doubtful.fill_null(value=False)
         if not where.any():
             return out
@@ -106,7 +108,9 @@ def cast_out(k: Any, text: Any, target: SqlType, safe: bool, path: v.Path = ()) 
         return _map_out(k, part(k, text, path), target, safe)
     if isinstance(target, Struct):
         return _struct_out(k, part(k, text, path), target, safe)
-    return k.let([leaf(k, text, path)], lambda found: _checked(k, found, _scalar(k, found, target), target, safe))
+    return k.let(
+        [leaf(k, text, path)], lambda found: _checked(k, found, _scalar(k, found, target), target, safe)
+    )
 
 
 def _checked(k: Any, found: Any, value: Any, target: SqlType, safe: bool) -> Any:
@@ -184,7 +188,10 @@ _KINDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (v.DOUBLE, _plain(DOUBLE, lambda pl, b: b.cast(pl.Float64, strict=False))),
     (v.FLOAT, _plain(FLOAT, lambda pl, b: b.cast(pl.Float32, strict=False))),
     (v.DATE, _plain(DATE, lambda pl, b: b.cast(pl.Int32, strict=False).cast(pl.Date))),
-    (v.TIMESTAMP, _plain(TIMESTAMP, lambda pl, b: b.cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC")))),
+    (
+        v.TIMESTAMP,
+        _plain(TIMESTAMP, lambda pl, b: b.cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))),
+    ),
     (v.NTZ, _plain(TIMESTAMP_NTZ, lambda pl, b: b.cast(pl.Int64, strict=False).cast(pl.Datetime("us")))),
     (v.BINARY, _plain(BINARY, lambda pl, b: b.str.decode("hex", strict=False))),
 )
@@ -266,7 +273,9 @@ def _struct_out(k: Any, text: Any, target: Struct, safe: bool) -> Any:
     def build(t: Any) -> Any:
         here = pl.when(t.str.starts_with("{")).then(t)
         fields = [cast_out(k, here, f.type, safe, (f.name,)).alias(f.name) for f in target.fields]
-        made = pl.when(here.is_not_null()).then(pl.struct(*fields)) if fields else pl.lit(None, k.dtype(target))
+        made = (
+            pl.when(here.is_not_null()).then(pl.struct(*fields)) if fields else pl.lit(None, k.dtype(target))
+        )
         return _fitting(k, t, made, target, safe)
 
     return k.let([text], build)
@@ -300,7 +309,8 @@ def _struct_in(k: Any, s: Any, t: Struct) -> Any:
     pl = k.pl
     fields = sorted(t.fields, key=lambda f: f.name)
     parts = [
-        pl.lit(("," if i else "{") + v.dump(v.TEXT + f.name) + ":") + _inner(k, s.struct.field(f.name), f.type)
+        pl.lit(("," if i else "{") + v.dump(v.TEXT + f.name) + ":")
+        + _inner(k, s.struct.field(f.name), f.type)
         for i, f in enumerate(fields)
     ]
     return pl.when(s.is_not_null()).then(pl.concat_str(parts) + pl.lit("}"))

@@ -22,12 +22,10 @@ def insert(tree: Any, path: v.Path, value: Any) -> Any:
             _pad(holder, step)
             holder.insert(step, value)
         elif v.TEXT + step in holder:
-            raise Refused("VARIANT_PATH_ALREADY_EXISTS")
+            raise Refused("VARIANT_DUPLICATE_KEY")
         else:
             holder[v.TEXT + step] = value
 
-    if not path:
-        raise Refused("VARIANT_PATH_ALREADY_EXISTS")
     return _change(tree, path, put, create=True)
 
 
@@ -44,7 +42,7 @@ def assign(tree: Any, path: v.Path, value: Any, *, create: bool = True) -> Any:
         elif create or v.TEXT + step in holder:
             holder[v.TEXT + step] = value
 
-    return _change(tree, path, put, create=create) if path else value
+    return _change(tree, path, put, create=create)
 
 
 def append(tree: Any, path: v.Path, value: Any) -> Any:
@@ -85,14 +83,16 @@ def _pad(items: list[Any], size: int) -> None:
 
 def _change(tree: Any, path: v.Path, put: Callable[[Any, str | int], None], *, create: bool) -> Any:
     """Goes to the holder of the last step, making objects and arrays on the way (`create`)."""
-    holder = tree
+    if not path:
+        raise Refused("INVALID_VARIANT_PATH")
+    holder: Any = tree
     for i, step in enumerate(path):
         if not isinstance(holder, list if isinstance(step, int) else dict):
             raise Refused("VARIANT_PATH_TYPE_MISMATCH")
         if i == len(path) - 1:
             put(holder, step)
             break
-        following = v.find(holder, (step,))
+        following: Any = v.find(holder, (step,))
         if following is v.MISSING:
             if not create:
                 break

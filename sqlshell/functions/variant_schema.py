@@ -53,7 +53,7 @@ def _decimal(text: str) -> Schema:
 
 def merge(a: Schema, b: Schema) -> Schema:
     """The schema that holds both; VARIANT when none does."""
-    if a == b or b == "VOID":
+    if b in (a, "VOID"):
         return a
     if a == "VOID":
         return b

@@ -26,7 +26,8 @@ _OTHERS = """
     fraction_in_string; Join: this on side kind using method; JoinHint: this expressions; Lambda: this
     expressions; Lateral: this alias view outer; Limit: expression; Literal: this is_string;
     JSONExtract: this expression variant_extract requires_json; JSONPath: expressions; JSONPathRoot:;
-    JSONPathKey: this quoted; JSONPathSubscript: this; NotNullColumnConstraint:; Null:; Order: this expressions; Ordered: this desc nulls_first;
+    JSONPathKey: this quoted; JSONPathSubscript: this;
+    NotNullColumnConstraint:; Null:; Order: this expressions; Ordered: this desc nulls_first;
     Placeholder: this; Select: expressions from_ limit
     offset joins group having order sort distribute cluster qualify windows distinct laterals where
     with_ hint; Star: except_ replace; Subquery: this alias limit offset order with_ joins laterals sample

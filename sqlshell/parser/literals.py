@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _FOREIGN_LITERALS = {T.NATIONAL_STRING, T.BYTE_STRING, T.BIT_STRING, T.UNICODE_STRING, T.HEREDOC_STRING}
-_TYPED_LITERALS = {"DATE", "TIMESTAMP", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ"}
+_TYPED_LITERALS = {"DATE", "TIME", "TIMESTAMP", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ"}
 _TYPES = {
     T.ARRAY, T.BINARY, T.BIGINT, T.BOOLEAN, T.TINYINT, T.CHAR, T.DECIMAL, T.DOUBLE, T.FLOAT, T.INT, T.MAP,
     T.SMALLINT, T.TEXT, T.STRUCT, T.VARCHAR, T.VARIANT, T.VOID,
@@ -95,12 +95,8 @@ def _join_strings(tokens: Sequence[Token], i: int, text: str, out: list[Token]) 
     value = "".join(parts)
     before = out[-1] if out else None
     if before is not None and upper(before) in _TYPED_LITERALS and not after_dot(out, len(out) - 1):
-        value = LITERAL_MARK + value
-    elif (
-        before is not None
-        and (before.token_type in _TYPES or upper(before) == "TIME")
-        and not after_dot(out, len(out) - 1)
-    ):
+        value = LITERAL_MARK + upper(before) + LITERAL_MARK + value
+    elif before is not None and before.token_type in _TYPES and not after_dot(out, len(out) - 1):
         raise ParseError(
             f'Literals of the type "{before.text.upper()}" are not supported',
             condition="UNSUPPORTED_TYPED_LITERAL",

@@ -222,6 +222,15 @@ def split_number(text: str) -> tuple[str, str]:
 
 def type_ddl(node: exp.DataType) -> str:
     """Spark DDL text of a type node."""
+    # sqlglot's Databricks writes TIME as TIMESTAMP.
+    if any(t.this == exp.DataType.Type.TIME for t in node.find_all(exp.DataType)):
+        node = node.copy()
+        for t in list(node.find_all(exp.DataType)):
+            if t.this == exp.DataType.Type.TIME:
+                digits = "".join(f"({p.name})" for p in t.expressions)
+                t.set("this", exp.DataType.Type.USERDEFINED)
+                t.set("kind", f"TIME{digits}")
+                t.set("expressions", [])
     return node.sql(dialect="databricks")
 
 

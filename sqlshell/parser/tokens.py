@@ -1,8 +1,8 @@
 """Tokens of sqlglot, and what the token pass knows about them.
 
 The pass rewrites what sqlglot's parser would misread, in four steps: `literals.py`, `relation_clauses.py`,
-`calls.py`, `complete.py`. Its marks are PREFIX before a function's name and LITERAL_MARK before the text of
-`DATE '...'`; `validate.normalise` strips them from the tree. CLAUSE_MARK stays, for the binder, before the name
+`calls.py`, `complete.py`. Its marks are PREFIX before a function's name and LITERAL_MARK (and the type) before the
+text of `DATE '...'`; `validate.normalise` strips them from the tree. CLAUSE_MARK stays, for the binder, before the name
 of a clause that is dressed up as a table function.
 """
 

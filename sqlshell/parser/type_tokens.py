@@ -21,6 +21,7 @@ _PARAMETERS: dict[str, tuple[int, int]] = {
         ),
         (0, 0),
     ),
+    "TIME": (0, 1),
     **dict.fromkeys(("DECIMAL", "DEC", "NUMERIC"), (0, 2)),
     **dict.fromkeys(("CHAR", "CHARACTER", "VARCHAR"), (1, 1)),
 }
@@ -71,6 +72,8 @@ class _Types:
                 span=(token.start, token.end + 1),
             )
         i = self.parameters(i, word)
+        if word == "TIME" and self.word(i) == "WITHOUT":
+            return self.expect(self.expect(i + 1, "TIME"), "ZONE")
         if word == "STRING" and self.word(i) == "COLLATE":
             return self.name(i + 1)
         return i

@@ -91,8 +91,10 @@ def normalise(ast: exp.Query, text: str) -> exp.Query:
                 if isinstance(node, exp.Anonymous) and _is_field(node):
                     fields.append(node)
             elif this.startswith(LITERAL_MARK):
-                node.set("this", this[1:])
+                _, word, text_of_it = this.split(LITERAL_MARK, 2)
+                node.set("this", text_of_it)
                 if isinstance(node.parent, exp.Cast):
+                    _put_type_first(node.parent, word)
                     node.parent.meta["typed_literal"] = True
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
             start = node.this.meta.get("start")
@@ -105,6 +107,28 @@ def normalise(ast: exp.Query, text: str) -> exp.Query:
             operators[i] = node.replace(exp.NullSafeEQ(this=node.this, expression=node.expression))
     regroup(ast, operators)
     return ast
+
+
+_LITERAL_TYPES = {
+    "DATE": ("DATE",),
+    "TIME": ("TIME",),
+    "TIMESTAMP": ("TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMPLTZ"),
+    "TIMESTAMP_LTZ": ("TIMESTAMPTZ", "TIMESTAMPLTZ"),
+    "TIMESTAMP_NTZ": ("TIMESTAMPNTZ",),
+}
+
+
+def _put_type_first(cast: exp.Cast, word: str) -> None:
+    """sqlglot reads `DATE '...'::STRING` as DATE ('...'::STRING): the literal's own type comes first."""
+    casts = [cast]
+    while casts[-1].to.this.name not in _LITERAL_TYPES[word]:
+        parent = casts[-1].parent
+        if not isinstance(parent, exp.Cast):
+            return
+        casts.append(parent)
+    types = [c.to for c in casts]
+    for c, t in zip(casts, [types[-1], *types[:-1]], strict=True):
+        c.set("to", t)
 
 
 def _is_field(node: exp.Anonymous) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, time
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -15,7 +15,7 @@ from sqlshell.plan.call import UnboundLambda, make_aggregate, make_call, make_ge
 from sqlshell.plan.coerce import cast_to
 from sqlshell.plan.logical import fresh_id
 from sqlshell.records import replace
-from sqlshell.types import BIGINT, DATE, INT, STRING, TIMESTAMP, TIMESTAMP_NTZ, TINYINT, Integral
+from sqlshell.types import BIGINT, DATE, INT, STRING, TIME, TIMESTAMP, TIMESTAMP_NTZ, TINYINT, Integral, Time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,8 @@ SESSION_FUNCTIONS = {
     "current_timestamp": "current_timestamp",
     "now": "current_timestamp",
     "localtimestamp": "localtimestamp",
+    "current_time": "current_time",
+    "localtime": "current_time",
     "current_user": "current_user",
     "user": "current_user",
     "session_user": "current_user",
@@ -42,6 +44,8 @@ BARE_SESSION_FUNCTIONS = {
     "current_date",
     "current_timestamp",
     "localtimestamp",
+    "current_time",
+    "localtime",
     "current_user",
     "user",
     "session_user",
@@ -76,7 +80,7 @@ def session_node(b: Binder, node: Any, name: str) -> Expr:
     return _session(b, name)
 
 
-def _session(b: Binder, name: str) -> Expr:
+def _session(b: Binder, name: str) -> Literal:
     ctx = b.ctx
     if name == "current_user":
         return Literal(ctx.current_user, STRING)
@@ -91,7 +95,23 @@ def _session(b: Binder, name: str) -> Expr:
     from zoneinfo import ZoneInfo
 
     local = ctx.now.replace(tzinfo=UTC).astimezone(ZoneInfo(b.zone)).replace(tzinfo=None)
+    if name == "current_time":
+        return Literal(local.time(), TIME)
     return Literal(local.date(), DATE) if name == "current_date" else Literal(local, TIMESTAMP_NTZ)
+
+
+def _current_time(b: Binder, node: Any, site: Site) -> Expr:
+    """`current_time(p)`: p is a constant from 0 to 6."""
+    (digits,) = [b.expr(e, site) for e in node.expressions]
+    known = digits if isinstance(digits, Literal) else b.evaluate(cast_to(digits, INT))
+    if not isinstance(known.value, int) or not 0 <= known.value <= TIME.precision:
+        raise AnalysisError(
+            f"{node.name}() takes a constant number of digits from 0 to {TIME.precision}",
+            condition="DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+            span=span_of(node),
+        )
+    value = _session(b, "current_time").value.isoformat("microseconds")
+    return Literal(time.fromisoformat(value[: 9 + known.value].rstrip(".")), Time(known.value))
 
 
 def bind_call(b: Binder, node: Any, site: Site) -> Expr:
@@ -163,6 +183,8 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
         return _grouping(b, node, name, site, span)
     if name in SESSION_FUNCTIONS and not node.expressions:
         return _session(b, SESSION_FUNCTIONS[name])
+    if SESSION_FUNCTIONS.get(name) == "current_time" and len(node.expressions) == 1:
+        return _current_time(b, node, site)
     if name == "struct":
         return make_struct(b, node.expressions, site, span)
     if name in FOREIGN and len(node.expressions) >= 2:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sqlshell.errors import ParseError
+from sqlshell.errors import NotSupportedError, ParseError
 from sqlshell.expr.expr import Literal
 from sqlshell.parser.parse import split_number
 from sqlshell.plan.bind_util import span_of, text_of, unsupported
@@ -25,6 +25,7 @@ from sqlshell.types import (
     MAX_PRECISION,
     SMALLINT,
     STRING,
+    TIME,
     TIMESTAMP,
     TIMESTAMP_NTZ,
     TINYINT,
@@ -172,6 +173,7 @@ def fold_cast(value: Literal, to: SqlType, zone: str) -> Literal | None:
     return None
 
 
+_NANOS = re.compile(r"\.\d{7}")
 _SPECIAL = ("epoch", "now", "today", "tomorrow", "yesterday")
 
 
@@ -182,9 +184,14 @@ def typed(text: str, to: SqlType, zone: str, span: Span | None) -> Literal | Non
     """
     from sqlshell import text_values
 
-    if text.strip().lower() in _SPECIAL or to not in (DATE, TIMESTAMP, TIMESTAMP_NTZ):
+    if text.strip().lower() in _SPECIAL or to not in (DATE, TIME, TIMESTAMP, TIMESTAMP_NTZ):
         return None
-    if to == DATE:
+    if to == TIME:
+        if _NANOS.search(text):
+            raise NotSupportedError("a time has at most 6 digits of a second", span=span)
+        nanos = text_values.time_nanos(text)
+        found = None if nanos is None else nanos // 1000
+    elif to == DATE:
         found = text_values.date_days(text)
     elif to == TIMESTAMP_NTZ:
         found = text_values.wall_micros(text)
@@ -197,7 +204,8 @@ def typed(text: str, to: SqlType, zone: str, span: Span | None) -> Literal | Non
     try:
         if to == DATE:
             return Literal(date(1970, 1, 1) + timedelta(days=found), DATE)
-        return Literal(datetime(1970, 1, 1) + timedelta(microseconds=found), to)
+        moment = datetime(1970, 1, 1) + timedelta(microseconds=found)
+        return Literal(moment.time() if to == TIME else moment, to)
     except OverflowError:  # years that Python has not
         return None
 

@@ -272,7 +272,7 @@ class _Select:
             raise bind_order.not_in_distinct(hidden[0], self.node)
         plan = project(self.plan, [*named, *(passthrough(c) for c in hidden)])
         if distinct is not None:
-            bind_set.refuse_maps(plan, "DISTINCT", self.node)
+            bind_set.refuse_unordered(plan, "DISTINCT", self.node)
             plan = Aggregate(plan, tuple(passthrough(c) for c in plan.output), ())
         plan = bind_order.sort_and_limit(self.b, plan, keys, self.node, self.site)
         if hidden:

@@ -31,7 +31,7 @@ from sqlshell.plan.logical import (
     passthrough,
 )
 from sqlshell.plan.scope import Entry, Scope
-from sqlshell.types import VOID, Array, Map, Struct
+from sqlshell.types import VOID, Array, Map, Struct, Variant
 
 if TYPE_CHECKING:
     from sqlshell.plan.bind import Binder
@@ -60,7 +60,7 @@ def _combine(b: Binder, node: Any, env: Env) -> BoundQuery:
     left, right = b.query(node.left, env), b.query(node.right, env)
     clause = "INTERSECT" if isinstance(node, exp.Intersect) else "EXCEPT"
     (one, two), _ = _widened([left, right], clause, node)
-    refuse_maps(one, clause, node)
+    refuse_unordered(one, clause, node)
     kind = "semi" if clause == "INTERSECT" else "anti"
     if node.args.get("distinct") is False:
         one, two = _numbered(one), _numbered(two)
@@ -95,7 +95,7 @@ def _union(b: Binder, node: Any, env: Env) -> BoundQuery:
     )
     plan: Plan = Union(tuple(plans), columns)
     if unique:
-        refuse_maps(plan, "UNION", node)
+        refuse_unordered(plan, "UNION", node)
     return BoundQuery(distinct(plan) if unique else plan, queries[0].names)
 
 
@@ -147,27 +147,31 @@ def _widened(queries: list[BoundQuery], clause: str, node: Any) -> tuple[list[Pl
     return [cast_output(q.plan, types) for q in queries], types
 
 
-def refuse_maps(plan: Plan, clause: str, node: Any) -> None:
-    """Maps have no order, so nothing compares them."""
+def refuse_unordered(plan: Plan, clause: str, node: Any) -> None:
+    """Maps and variants have no order, so nothing compares them."""
     for c in plan.output:
-        if _has_map(c.type):
+        found = _unordered(c.type)
+        if found is not None:
             raise AnalysisError(
-                f"{clause} cannot compare maps: {c.name} is {c.type}",
-                condition="UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE",
+                f"{clause} cannot compare {found}s: {c.name} is {c.type}",
+                condition=f"UNSUPPORTED_FEATURE.SET_OPERATION_ON_{found.upper()}_TYPE",
                 span=span_of(node),
             )
 
 
-def _has_map(t: SqlType) -> bool:
+def _unordered(t: SqlType) -> str | None:
+    """`map` or `variant` where the type holds one."""
     match t:
         case Map():
-            return True
+            return "map"
+        case Variant():
+            return "variant"
         case Array():
-            return _has_map(t.element)
+            return _unordered(t.element)
         case Struct():
-            return any(_has_map(f.type) for f in t.fields)
+            return next((found for f in t.fields if (found := _unordered(f.type))), None)
         case _:
-            return False
+            return None
 
 
 def distinct(plan: Plan) -> Plan:

@@ -20,6 +20,7 @@ from sqlshell.types import (
     INT,
     SMALLINT,
     STRING,
+    TIME,
     TIMESTAMP,
     TIMESTAMP_NTZ,
     TINYINT,
@@ -42,6 +43,7 @@ _PLAIN: dict[Any, SqlType] = {
     _T.TIMESTAMPTZ: TIMESTAMP,
     _T.TIMESTAMPLTZ: TIMESTAMP,
     _T.TIMESTAMP: TIMESTAMP,
+    _T.TIME: TIME,
     _T.TIMESTAMPNTZ: TIMESTAMP_NTZ,
     _T.VARIANT: VARIANT,
 }

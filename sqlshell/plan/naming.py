@@ -21,6 +21,7 @@ from sqlshell.plan.bind_literal import typed
 from sqlshell.plan.naming_calls import SPECIAL_CALLS
 from sqlshell.plan.naming_tables import (
     BARE_CALLS,
+    BARE_TIMES,
     CAST_FUNCTIONS,
     DATE_FUNCTIONS,
     DEFAULTS,
@@ -29,7 +30,7 @@ from sqlshell.plan.naming_tables import (
     UPPER_CASE,
     VARIABLE,
 )
-from sqlshell.types import TIMESTAMP, Array, Date, Map, SqlType, String, Struct
+from sqlshell.types import TIMESTAMP, Array, Date, Map, SqlType, String, Struct, Time
 from sqlshell.types_ddl import parse_type
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _EXTRACT = re.compile(r"\bextract\s*\(\s*(\w+)\s+from\b", re.IGNORECASE)
 
+_NANOS = re.compile(r"\.\d{7,9}$")
 _BINARY: dict[type, str] = {
     exp.Add: "+",
     exp.Sub: "-",
@@ -117,11 +119,31 @@ def _is_date(node: Any) -> bool:
     return isinstance(node, exp.Anonymous) and str(node.this).lower() in DATE_FUNCTIONS
 
 
+def _is_time(node: Any) -> bool:
+    return isinstance(node, (exp.Cast, exp.TryCast)) and bool(node.to.this == exp.DataType.Type.TIME)
+
+
 def _is_path(node: Any) -> bool:
     """a.b.c.d.e: names all the way down."""
     while isinstance(node, exp.Dot):
         node = node.this
     return isinstance(node, (exp.Column, exp.Identifier))
+
+
+def _last_key(node: Any) -> str | None:
+    """The name that a part of a variant (`v:a.b[0]`), cast or not, gives its column."""
+    while isinstance(node, (exp.Cast, exp.TryCast, exp.Paren)):
+        node = node.this
+    if not isinstance(node, exp.JSONExtract):
+        return None
+    keys = [e.this for e in node.expression.expressions if isinstance(e, exp.JSONPathKey)]
+    return str(keys[-1]) if keys else None
+
+
+def _path_step(e: Any) -> str:
+    if isinstance(e, exp.JSONPathSubscript):
+        return f"[{e.this}]"
+    return f"['{e.this}']" if e.args.get("quoted") else f".{e.this}"
 
 
 class _Namer:
@@ -140,6 +162,8 @@ class _Namer:
             return self.column(node) if self.is_bare_call(node) else str(node.name)
         if isinstance(node, exp.Dot) and not isinstance(node.expression, exp.Anonymous) and _is_path(node):
             return str(node.name)
+        if (key := _last_key(node)) is not None:
+            return key
         if isinstance(node, (exp.Cast, exp.TryCast)) and not node.meta.get("typed_literal"):
             inner = node.this
             while isinstance(inner, exp.Paren):
@@ -200,7 +224,7 @@ class _Namer:
 
     def is_bare_call(self, node: Any) -> bool:
         """Whether a lone word is `current_date` without parentheses."""
-        if node.args.get("table") is not None or node.name.lower() not in BARE_CALLS:
+        if node.args.get("table") is not None or node.name.lower() not in (*BARE_CALLS, *BARE_TIMES):
             return False
         return self.shown is None or self.shown(node) is None
 
@@ -208,7 +232,7 @@ class _Namer:
         if "variable" in node.meta:
             return str(node.meta["variable"])
         if self.is_bare_call(node):
-            return f"{node.name.lower()}()"
+            return "current_time(6)" if node.name.lower() in BARE_TIMES else f"{node.name.lower()}()"
         text = self.shown(node) if self.shown is not None else None
         return str(node.name) if text is None else text
 
@@ -229,6 +253,8 @@ class _Namer:
             and (_is_date(b) or (fn == "date_add" and isinstance(a, exp.Literal)))
         ):
             a, b = b, a
+        if op == "-" and (isinstance(left, Time) or _is_time(a)) and not _is_interval(b):
+            return f"{self.name(a)} - {self.name(b)}"
         dated = isinstance(left, Date) or _is_date(a)
         if fn in {"date_add", "date_sub"} or (dated and isinstance(b, exp.Literal) and not b.is_string):
             return f"{'date_add' if op == '+' else 'date_sub'}({self.name(a)}, {self.name(b)})"
@@ -310,6 +336,11 @@ class _Namer:
     def on_bracket(self, node: Any) -> str:
         return f"{self.name(node.this)}[{self.names(node.expressions)}]"
 
+    def on_jsonextract(self, node: Any) -> str:
+        steps = [e for e in node.expression.expressions if not isinstance(e, exp.JSONPathRoot)]
+        path = "".join(_path_step(e) for e in steps)
+        return f"variant_get({self.name(node.this)}, ${path}) AS {_last_key(node)}"
+
     def on_dot(self, node: Any) -> str:
         if "variable" in node.meta:
             return str(node.meta["variable"])
@@ -347,11 +378,15 @@ class _Namer:
     def typed_literal(self, node: Any) -> str:
         value, target = str(node.this.this), parse_type(type_ddl(node.to))
         word = str(target).upper()
+        if _NANOS.search(value):  # cut to microseconds, shown as written
+            return f"{'TIMESTAMP_LTZ' if target == TIMESTAMP else word} '{value}'"
         found = typed(value, target, self.zone, None)
         if found is None:
             return f"{word} '{value}'"
         if isinstance(target, Date):
             return literals.date_text(found.value)
+        if isinstance(target, Time):
+            return literals.time_text(found.value)
         moment = found.value
         if target == TIMESTAMP and self.zone != "UTC":
             from zoneinfo import ZoneInfo

@@ -104,26 +104,28 @@ def _first_two(n: Namer, called: str, args: list[Any]) -> str | None:
     return f"{called}({n.names(args[:2])})"
 
 
-def _with_true(count: int) -> Callable[[Namer, str, list[Any]], str | None]:
-    """A default of true that the name shows."""
-    return lambda n, called, args: f"{called}({n.names(args)}, true)" if len(args) == count else None
-
-
 def _first_six(n: Namer, called: str, args: list[Any]) -> str | None:
     return f"{called}({n.names(args[:6])})"
+
+
+def _of_date(n: Namer, called: str, args: list[Any]) -> str | None:
+    return f"make_timestamp({n.names(args)})" if len(args) <= 3 else None
+
+
+def _try_to_time(n: Namer, called: str, args: list[Any]) -> str:
+    return f"try_to_time(to_time({n.names(args)}))"
 
 
 SPECIAL_CALLS: dict[str, Callable[[Namer, str, list[Any]], str | None]] = {
     "mode": _mode,
     "variant_get": _first_two,
     "try_variant_get": _first_two,
-    "variant_set": _with_true(3),
-    "try_variant_set": _with_true(3),
-    "variant_strip_nulls": _with_true(1),
     "assert_true": _assert_true,
     "to_char": _to_char,
     "to_varchar": _to_char,
     "try_make_timestamp": _first_six,
+    "make_timestamp_ltz": _of_date,
+    "try_to_time": _try_to_time,
     "if": _if,
     "isnull": _null_test,
     "isnotnull": _null_test,

@@ -11,7 +11,7 @@ from sqlshell import types as t
 from sqlshell.types import DayTimeInterval, YearMonthInterval
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import date, datetime, time
 
     from sqlshell.expr.expr import Literal
 
@@ -53,6 +53,12 @@ def number(digits: str, suffix: str) -> str:
 def date_text(value: date) -> str:
     """DATE '2020-01-31'."""
     return f"DATE '{value.isoformat()}'"
+
+
+def time_text(value: time) -> str:
+    """TIME '10:00:00.5': no trailing zeros in the fraction."""
+    text = value.isoformat()
+    return f"TIME '{text.rstrip('0') if '.' in text else text}'"
 
 
 def timestamp_text(word: str, value: datetime) -> str:
@@ -124,6 +130,9 @@ def _value_text(value: Any, s: t.SqlType, zone: str) -> str:
             return f"X'{value.hex().upper()}'"
         case t.Date():
             return date_text(value)
+        case t.Time():
+            text = time_text(value)
+            return text if s == t.TIME else f"CAST({text} AS {str(s).upper()})"
         case t.Timestamp():
             return timestamp_text("TIMESTAMP", _local(value, zone))
         case t.TimestampNtz():

@@ -48,6 +48,7 @@ RENAMED = {
     "current_database": "current_schema",
     "random": "rand",
     "dateadd": "date_add",
+    "localtime": "current_time",
 }
 _TIME_FORMAT = "yyyy-MM-dd HH:mm:ss"
 _IDENTITY = "lambdafunction(namedlambdavariable(), namedlambdavariable())"
@@ -89,6 +90,11 @@ DEFAULTS: dict[str, dict[int, tuple[str, ...]]] = {
     "sentences": {1: ("", ""), 2: ("",)},
     "time_bucket": {2: ("TIMESTAMP '1970-01-01 00:00:00'",)},
     "make_ym_interval": {1: ("0",)},
+    "variant_set": {3: ("true",)},
+    "try_variant_set": {3: ("true",)},
+    "variant_strip_nulls": {1: ("true",)},
+    "current_time": {0: ("6",)},
+    "localtime": {0: ("6",)},
 }
 VARIABLE = "namedlambdavariable()"
 DEFAULT_ORDER = (
@@ -97,7 +103,8 @@ DEFAULT_ORDER = (
 ).replace("@", VARIABLE)
 """The comparison of array_sort without one."""
 
-BARE_CALLS = frozenset({"current_date", "current_timestamp", "current_user", "current_time", "session_user"})
+BARE_CALLS = frozenset({"current_date", "current_timestamp", "current_user", "session_user"})
+BARE_TIMES = frozenset({"current_time", "localtime"})
 CAST_FUNCTIONS = frozenset(
     [
         "boolean",

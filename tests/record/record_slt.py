@@ -31,6 +31,7 @@ class Spark:
             SparkSession.builder.master("local[1]")
             .config("spark.sql.session.timeZone", "UTC")
             .config("spark.sql.shuffle.partitions", "1")
+            .config("spark.sql.timeType.enabled", "true")
             .config("spark.ui.enabled", "false")
             .config("spark.sql.warehouse.dir", tempfile.mkdtemp(prefix="spark-warehouse-"))
             .getOrCreate()
