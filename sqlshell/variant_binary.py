@@ -126,9 +126,7 @@ def _names(metadata: bytes) -> list[str]:
     count = int.from_bytes(metadata[1 : 1 + size], "little")
     offsets = _numbers(metadata, 1 + size, count + 1, size)
     start = 1 + size + (count + 1) * size
-    return [
-        v.TEXT + metadata[start + a : start + b].decode() for a, b in pairwise(offsets)
-    ]
+    return [v.TEXT + metadata[start + a : start + b].decode() for a, b in pairwise(offsets)]
 
 
 def _numbers(data: bytes, at: int, count: int, size: int) -> list[int]:

@@ -87,7 +87,8 @@ def _change(tree: Any, path: v.Path, put: Callable[[Any, str | int], None], *, c
         raise Refused("INVALID_VARIANT_PATH")
     holder: Any = tree
     for i, step in enumerate(path):
-        if not isinstance(holder, list if isinstance(step, int) else dict):
+        wanted: Any = list if isinstance(step, int) else dict
+        if not isinstance(holder, wanted):
             raise Refused("VARIANT_PATH_TYPE_MISMATCH")
         if i == len(path) - 1:
             put(holder, step)

@@ -34,7 +34,6 @@ _NODE_NAMES = {
     "AtTimeZone": "AT TIME ZONE",
     "Slice": "the slice [from:to]",
     "Array": "the array literal [...]",
-    "JSONExtract": "the operator ':' of paths and slices",
     "QueryTransform": "TRANSFORM ... USING",
     "Unnest": "UNNEST",
     "Fetch": "FETCH FIRST",
@@ -162,8 +161,6 @@ def _validate_node(node: exp.Expr) -> None:
     kind = type(node)
     allowed = ALLOWED.get(kind)
     if allowed is None:
-        if isinstance(node, exp.JSONExtract) and not node.args.get("variant_extract"):
-            raise _syntax(node, "a lambda can only be an argument of a function")
         name = _NODE_NAMES.get(kind.__name__) or f"`{_shown(node)}`"
         raise NotSupportedError(f"{name} is not supported", span=span_of(node))
     for key, value in node.args.items():
@@ -388,8 +385,16 @@ def _check_alias(node: exp.Expr) -> None:
         raise _syntax(node, "* takes no alias")
 
 
+def _check_path(node: exp.Expr) -> None:
+    if not node.args.get("variant_extract"):
+        raise _syntax(node, "a lambda can only be an argument of a function")
+    if isinstance(node.this, exp.Literal):
+        raise NotSupportedError("the slice [from:to] is not supported", span=span_of(node))
+
+
 _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
     exp.Join: _check_join,
+    exp.JSONExtract: _check_path,
     exp.From: _check_from,
     exp.Hint: _check_hint,
     exp.Select: _check_select,

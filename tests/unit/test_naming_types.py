@@ -41,6 +41,8 @@ TAKEN = {
     "date_add(dt, l)": "bigint days are taken",
     "(i, l) in ((1, 2), (3, 4))": "a row takes the struct's names, so its types can be widened",
     "element_at(arr, 1L)": "Spark wants an int index; a bigint literal is harmless",
+    "time'10:00:00' + interval 1 hour": "recorded without spark.sql.timeType.enabled",
+    "time'10:00:00' - time'09:00:00'": "recorded without spark.sql.timeType.enabled",
     "sort_array(arr, 'true')": "Spark does not cast text to boolean here; we do",
 }
 

@@ -351,7 +351,7 @@ def test_other_dialects_errors() -> None:
     with pytest.raises(NotSupportedError, match="clickhouse"):
         parse_statement("select a from t final prewhere x", "clickhouse")
     with pytest.raises(NotSupportedError) as second:
-        parse_statement("select x:y from t", "snowflake")
+        parse_statement("select x[1:2] from t", "duckdb")
     assert second.value.span is None
     with pytest.raises(InterfaceError, match="duckbd") as unknown:
         parse_statement("select 1", "duckbd")
