@@ -251,7 +251,7 @@ CONSTRAINED = """
             "both",
         ),
         (
-            "MERGE INTO c USING (SELECT 99L AS id, 5 AS k) s ON a = k WHEN NOT MATCHED THEN INSERT (id, a) VALUES (1, k)",
+            "MERGE INTO c USING VALUES (5) s(k) ON a = k WHEN NOT MATCHED THEN INSERT (id, a) VALUES (1, k)",
             "DELTA_IDENTITY_COLUMNS_EXPLICIT_INSERT_NOT_SUPPORTED",
             "`id`",
         ),
