@@ -15,6 +15,7 @@ from sqlshell.plan import logical as p
 from sqlshell.plan import logical_write as w
 from sqlshell.storage import policy
 from sqlshell.storage.source import MemorySource, Source
+from sqlshell.storage.uri import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ def enter(session: Session, allow: Sequence[str] = (), *, writes: bool = False) 
     from sqlshell.config import total_memory
 
     warehouse = session.catalog.warehouse
-    if writes:  # workers are told of folders that are there when they start
+    if writes and not is_remote(warehouse):  # workers are told of folders that are there when they start
         os.makedirs(warehouse, exist_ok=True)
     session.policy = policy.make(allow, warehouse=warehouse, writes=writes)
     settings = session.settings

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from sqlshell.commands.profile import Profile
     from sqlshell.commands.variables import Frame
     from sqlshell.exec.engine import Engine
     from sqlshell.exec.export import Export
@@ -122,6 +123,8 @@ class Session:
         self._frames: list[Frame] = []
         self.timings = Timings()
         self._last: ResultHandle | None = None
+        self.last_profile: Profile | None = None
+        """What the last EXPLAIN ANALYZE told."""
         self._sources: dict[tuple[Any, ...], tuple[tuple[Any, ...], Source]] = {}
         self.warnings: list[str] = []
         self._engine: Engine | None = None
@@ -418,12 +421,16 @@ class Session:
         """Bind, optimize and run a query."""
         return self.run_bound(self.bind(query), query.text)
 
-    def run_bound(self, bound: BoundQuery, text: str | None = None) -> Result:
-        """Optimize and run a bound query; `text` is its statement, for errors while rows are fetched."""
+    def run_bound(self, bound: BoundQuery, text: str | None = None, *, metered: bool = False) -> Result:
+        """Optimize and run a bound query; `text` is its statement, for errors while rows are fetched.
+
+        `metered` counts the rows of each operator for `last_stages`.
+        """
         limit = None if self.controls.cuts else self.controls.max_rows
         if limit is not None:
             bound = replace(bound, plan=Limit(bound.plan, limit + 1))
         rows = literal_rows(bound.plan)  # before the optimizer is imported: `SELECT 1` starts fast
+        self._last = None
         if rows is not None:
             return Result(_fields(bound, bound.plan), rows, warnings=self.warnings, limit=limit)
         optimized = self.optimize(bound.plan)
@@ -433,7 +440,7 @@ class Session:
         self.timings.plan = time.perf_counter() - start
         export = _export(self.controls.export, fields)
         start = time.perf_counter()
-        self._last = handle = self.engine.run(graph, stream=True, export=export)
+        self._last = handle = self.engine.run(graph, stream=True, export=export, metered=metered)
         self.timings.run = time.perf_counter() - start
         return Result(
             fields,

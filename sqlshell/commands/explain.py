@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from sqlshell.commands.common import strings
@@ -11,6 +10,7 @@ from sqlshell.parser import statement as st
 from sqlshell.result import Result
 
 if TYPE_CHECKING:
+    from sqlshell.plan.context import BoundQuery
     from sqlshell.session import Session
 
 
@@ -40,7 +40,7 @@ def explain_text(session: Session, query: st.Query, mode: str) -> str:
             return session.stages(optimized.plan).render()
         case "analyze":
             sections.append(("Optimized plan", format_plan(optimized.plan)))
-            sections.append(("Run", _analyze(session, query)))
+            sections.append(("Run", _analyze(session, bound, query.text)))
         case "":
             return format_plan(optimized.plan)
         case _:
@@ -77,20 +77,9 @@ def _explain_write(session: Session, statement: st.Statement, mode: str) -> str:
     return "\n\n".join(f"== {title} ==\n{text}" for title, text in sections)
 
 
-def _analyze(session: Session, query: st.Query) -> str:
-    start = time.perf_counter()
-    result = session.run_query(query)
-    rows = result.row_count
-    t = session.timings
-    t.run = time.perf_counter() - start - t.bind - t.optimize - t.plan
-    result.close()
-    steps = [("bind", t.bind), ("optimize", t.optimize), ("plan", t.plan), ("run", t.run)]
-    lines = [f"{rows} rows", *(f"{name}: {seconds * 1000:.1f} ms" for name, seconds in steps)]
-    for stage, results in session.last_stages:
-        seconds = sorted(r.seconds for r in results)
-        sent = sum(ref.bytes for r in results for ref in r.outputs)
-        line = f"stage {stage.id}: {len(results)} task{'s' if len(results) != 1 else ''} on {stage.slot}"
-        if seconds:
-            line += f", {seconds[0] * 1000:.1f} to {seconds[-1] * 1000:.1f} ms each"
-        lines.append(f"{line}, {sent:,} bytes written to {stage.output}")
-    return "\n".join(lines)
+def _analyze(session: Session, bound: BoundQuery, text: str) -> str:
+    from sqlshell.commands.profile import run_profiled
+    from sqlshell.commands.profile_text import render
+
+    session.last_profile = run_profiled(session, bound, text)
+    return render(session.last_profile)

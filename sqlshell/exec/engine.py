@@ -119,6 +119,7 @@ class Engine:
         on_disk: bool = False,
         stream: bool = False,
         export: Export | None = None,
+        metered: bool = False,
     ) -> ResultHandle:
         """Run a graph to its end, or (`stream`) to its first rows. Raises the query's typed error, or
         QueryCancelled after `cancel()`.
@@ -134,6 +135,7 @@ class Engine:
             on_event=on_event,
             on_disk=on_disk,
             export=export,
+            metered=metered,
         )
         if stream:
             handle.until_rows()

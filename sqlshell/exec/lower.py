@@ -45,6 +45,7 @@ from sqlshell.records import replace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlshell.exec.meter import Meter
     from sqlshell.exec.task import TaskInput
 
 
@@ -58,16 +59,17 @@ def names(plan: Plan) -> list[str]:
     return [col(c) for c in plan.output] or ["_"]
 
 
-def lower_plan(plan: Plan, task: TaskInput) -> pl.LazyFrame:
-    """The pipeline of one task: `plan` over the task's splits and exchange files."""
-    return Lowering(task).lower(plan)
+def lower_plan(plan: Plan, task: TaskInput, meter: Meter | None = None) -> pl.LazyFrame:
+    """The pipeline of one task: `plan` over the task's splits and exchange files; `meter` watches its operators."""
+    return Lowering(task, meter).lower(plan)
 
 
 class Lowering:
     """Lowers one plan for one task. Scans take their splits in plan-walk order."""
 
-    def __init__(self, task: TaskInput) -> None:
+    def __init__(self, task: TaskInput, meter: Meter | None = None) -> None:
         self.task = task
+        self._meter = meter
         self.kernel = Kernel(task.settings, deterministic=task.deterministic)
         self._scans = 0
         self._caches: dict[int, pl.LazyFrame] = {}
@@ -78,7 +80,8 @@ class Lowering:
         handler = _HANDLERS.get(type(node))
         if handler is None:
             raise InternalError(f"no lowering for {type(node).__name__}")
-        return handler(self, node)
+        lf = handler(self, node)
+        return lf if self._meter is None else self._meter.watch(node, lf)
 
     def _values(self, node: Values) -> pl.LazyFrame:
         if not node.columns:

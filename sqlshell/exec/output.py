@@ -17,11 +17,13 @@ from sqlshell.exec.collect import batches, collect, sink
 from sqlshell.exec.export import write_text
 from sqlshell.exec.lower import lower_plan
 from sqlshell.exec.task import PartitionRef, TaskResult
+from sqlshell.records import replace
 from sqlshell.result_values import python_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlshell.exec.meter import Meter
     from sqlshell.exec.task import OutputSpec, TaskSpec
     from sqlshell.expr.expr import Column
     from sqlshell.plan.logical import Plan
@@ -40,7 +42,26 @@ def execute(
     at: Callable[[str], None],
 ) -> TaskResult:
     """Lower, run and write one task; `emit` announces finished pieces, `at` marks points for fault tests."""
-    lf = lower_plan(plan, spec.input)
+    meter = None
+    if spec.metered:
+        from sqlshell.exec.meter import Meter
+
+        meter = Meter(plan)
+    try:
+        result = _execute(spec, plan, emit, at, meter)
+    finally:
+        metrics = None if meter is None else meter.finish()
+    return result if metrics is None else replace(result, metrics=metrics)
+
+
+def _execute(
+    spec: TaskSpec,
+    plan: Plan,
+    emit: Callable[[PartitionRef], None],
+    at: Callable[[str], None],
+    meter: Meter | None,
+) -> TaskResult:
+    lf = lower_plan(plan, spec.input, meter)
     at("mid_task")
     out = spec.output
     if out.kind == "result":

@@ -93,6 +93,8 @@ class RunOptions:
     submit_gang: Callable[[GangSpec], None] | None = None
     on_disk: bool = False
     export: Export | None = None
+    metered: bool = False
+    """Whether tasks count the rows of each operator."""
     env: tuple[tuple[str, str], ...] = ()
 
 

@@ -6,6 +6,8 @@ result enters Polars without a copy. Filters on leaves, also on repeated ones in
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from sqlshell.errors import CorruptInputError
-from sqlshell.expr.expr import Call, Column, Expr, GetField, Lambda, LambdaVar, Literal, conjuncts
+from sqlshell.expr.expr import Call, Column, Expr, GetField, In, Lambda, LambdaVar, Literal, conjuncts
 from sqlshell.storage import parquet, parquet_leaves
 from sqlshell.storage.uri import is_remote, open_input
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
     from sqlshell.exec.scan import FilesToRead, Piece
+    from sqlshell.plan.logical import Scan
     from sqlshell.storage.parquet_leaves import Bound, LeafPath
 
 COMPARISONS = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -103,8 +106,13 @@ def _schema(path: str, mtime: int, size: int, columns: tuple[str, ...]) -> pl.Sc
 
 
 def filter_bounds(e: Expr, request: FilesToRead) -> Iterator[Bound]:
-    """What statistics can check of a filter: comparisons of a leaf with a constant, also inside exists()."""
-    fields = {c.id: f for c, f in zip(request.node.columns, request.node.fields, strict=True)}
+    """As `scan_bounds`, of what a reader was asked for."""
+    return scan_bounds(e, request.node)
+
+
+def scan_bounds(e: Expr, node: Scan) -> Iterator[Bound]:
+    """What statistics can check of a filter: comparisons of a leaf with constants, also inside exists()."""
+    fields = {c.id: f for c, f in zip(node.columns, node.fields, strict=True)}
     for part in conjuncts(e):
         yield from _bounds(part, fields, {})
 
@@ -125,6 +133,17 @@ def _bounds(e: Expr, fields: dict[int, str], variables: dict[int, LeafPath]) -> 
             path = _path(a, fields, variables)
             if path is not None:
                 yield path, COMPARISONS[fn], v.value
+        case In(value=a, options=options) if all(isinstance(o, Literal) for o in options):
+            path = _path(a, fields, variables)
+            values = [o.value for o in options if isinstance(o, Literal) and o.value is not None]
+            if path is not None and values and len({type(v) for v in values}) == 1 and _orders(values[0]):
+                yield path, ">=", min(values)
+                yield path, "<=", max(values)
+
+
+def _orders(value: Any) -> bool:
+    """Whether values of this kind compare in Python as in SQL, NaN aside."""
+    return isinstance(value, (int, str, Decimal, date)) and not isinstance(value, bool)
 
 
 def _path(e: Expr, fields: dict[int, str], variables: dict[int, LeafPath]) -> LeafPath | None:

@@ -167,6 +167,7 @@ class Scheduler:
             output=self._output(stage, directory, compress),
             env=self._options.env,
             alone=task.alone,
+            metered=self._options.metered,
             faults=tuple(f for f in self._options.faults if (f.stage, f.partition) == (stage.id, index)),
         )
         task.attempts += 1

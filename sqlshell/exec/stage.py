@@ -141,6 +141,13 @@ class StageGraph:
 
 def render_stage(stage: Stage) -> str:
     """One stage: a headline, then its fragment as an indented tree."""
+    lines = [stage_head(stage)]
+    lines.extend("  " + line for line in render_fragment(stage.plan).splitlines())
+    return "\n".join(lines)
+
+
+def stage_head(stage: Stage) -> str:
+    """A stage's tasks, what it reads and how it writes."""
     reads = ", ".join(f"stage {i.stage} ({i.mode})" for i in stage.inputs)
     head = f"Stage {stage.id}: {stage.tasks} task{'s' if stage.tasks != 1 else ''}, {stage.slot}"
     if stage.mode == "BARRIER":
@@ -154,9 +161,7 @@ def render_stage(stage: Stage) -> str:
     ranged = dict.fromkeys(c.name for t in tests for c in t.walk() if isinstance(c, Column))
     if ranged:
         head += f", ranges of {', '.join(ranged)}"
-    lines = [f"{head}, writes {stage.output}"]
-    lines.extend("  " + line for line in render_fragment(stage.plan).splitlines())
-    return "\n".join(lines)
+    return f"{head}, writes {stage.output}"
 
 
 def render_fragment(plan: Plan, depth: int = 0) -> str:

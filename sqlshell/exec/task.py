@@ -153,6 +153,8 @@ class TaskSpec:
     env: tuple[tuple[str, str], ...] = ()
     alone: bool = False
     faults: tuple[Fault, ...] = ()
+    metered: bool = False
+    """Whether to count the rows of each operator."""
 
     @property
     def id(self) -> tuple[int, int, int, int]:
@@ -169,6 +171,18 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Metrics:
+    """What a metered task counted: by the operators of `plan.walk()` the rows they gave (None: not on its own) and
+    the second, from the task's start, when the last one came; most memory held and most spilled, in bytes.
+    """
+
+    rows: tuple[int | None, ...]
+    last: tuple[float, ...]
+    memory: int
+    spilled: int
+
+
+@dataclass(frozen=True)
 class TaskResult:
     """What a worker answers: the manifest of its outputs, or a failure. Never bulk data."""
 
@@ -178,3 +192,6 @@ class TaskResult:
     sample: tuple[Any, ...] = ()
     seconds: float = 0.0
     failure: Failure | None = None
+    metrics: Metrics | None = None
+    started: float = 0.0
+    """When it began to run, in seconds of the machine's monotonic clock."""

@@ -86,7 +86,8 @@ def run_task(spec: TaskSpec, plan: Any, emit: Callable[[PartitionRef], None]) ->
         failure = failure_of(e, spec, plan)
         exchange.discard(spec.output)
         return TaskResult(failure=failure, seconds=time.perf_counter() - started)
-    return replace(result, seconds=time.perf_counter() - started)
+    now = time.perf_counter()
+    return replace(result, seconds=now - started, started=time.monotonic() - (now - started))
 
 
 def failure_of(exc: BaseException, spec: exchange.Reads, plan: Any) -> Failure:

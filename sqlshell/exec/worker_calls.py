@@ -13,6 +13,7 @@ CALLS = {
     "describe_source": "sqlshell.storage.describe:describe_source",
     "read_checkpoint": "sqlshell.storage.delta.checkpoint_read:read_checkpoint",
     "write_checkpoint": "sqlshell.storage.delta.checkpoint_write:write_checkpoint",
+    "scan_facts": "sqlshell.exec.scan_facts:scan_facts",
     "mark_deleted": "sqlshell.exec.positions:mark_deleted",
     "count_values": "sqlshell.exec.positions:count_values",
     "ping": "sqlshell.exec.worker_calls:ping",

@@ -177,6 +177,12 @@ class _Text:
     def _aggregate(self, p: Aggregate) -> str:
         return f"Aggregate keys=[{self.list(p.keys)}] aggs=[{self.list(p.aggs)}]"
 
+    def _partialaggregate(self, p: Any) -> str:
+        return f"PartialAggregate keys=[{self.list(p.keys)}] aggs=[{self.list(p.aggs)}]"
+
+    def _finalaggregate(self, p: Any) -> str:
+        return f"FinalAggregate keys=[{self.list(p.keys)}] aggs=[{self.list(p.aggs)}]"
+
     def _expand(self, p: Expand) -> str:
         keep = len(p.input.output)
         shown = " | ".join(self.list(row[keep:]) for row in p.projections)

@@ -61,6 +61,8 @@ class Runner:
         self.tee: TextIO | None = None
         self.pager: Callable[[], contextlib.AbstractContextManager[TextIO]] | None = None
         self.last: Result | None = None
+        self.last_text: str | None = None
+        """The last query that was printed."""
         self.failed = EXIT_OK
         """The exit code of the first failure."""
         self.files: contextlib.ExitStack = contextlib.ExitStack()
@@ -174,7 +176,10 @@ class Runner:
     def execute(self, text: str) -> int:
         """Run and print one statement; raises its error."""
         start = time.perf_counter()
-        self.show(self.query(text))
+        result = self.query(text)
+        if result.is_query:
+            self.last_text = text
+        self.show(result)
         if self.options.timer:
             sys.stderr.write(f"time: {time.perf_counter() - start:.3f} s\n")
         return EXIT_OK

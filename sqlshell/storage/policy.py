@@ -86,13 +86,13 @@ def make(allow: Iterable[str], *, warehouse: str, writes: bool = False) -> Polic
     from sqlshell.storage.uri import is_remote, resolve
 
     local, remote = [], []
-    for path in tuple(allow) or (os.getcwd(),):
+    for path in (*(tuple(allow) or (os.getcwd(),)), warehouse):
         found = resolve(path, remote=True)
         if is_remote(found):
             remote.append(found)
         else:
             local.append(os.path.realpath(found))
-    return Policy(tuple(dict.fromkeys([*local, os.path.realpath(warehouse)])), tuple(remote), writes)
+    return Policy(tuple(dict.fromkeys(local)), tuple(dict.fromkeys(remote)), writes)
 
 
 _process: Policy | None = None

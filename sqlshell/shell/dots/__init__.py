@@ -59,6 +59,8 @@ COMMANDS = (
     Command("watch", "[SECONDS] QUERY", "Run a query again and again until Ctrl-C.", "run.watch"),
     Command("explain", "[MODE] QUERY", "How a query would run: extended, optimizer, stages, analyze.",
             "run.explain", "explain"),
+    Command("profile", "FILE [QUERY]", "Run a query (or the last one) and draw its plan, timeline and skew as HTML.",
+            "run.profile", "file"),
     Command("check", "FILE", "Parse and bind a script without running it.", "run.check", "file"),
     Command("dialect", "[NAME]", "How statements are read.", "run.dialect", "dialect"),
     Command("transpile", "DIALECT STATEMENT", "A statement in another dialect.", "run.transpile", "dialect"),

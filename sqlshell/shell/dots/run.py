@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from sqlshell.storage.uri import resolve
 if TYPE_CHECKING:
     from sqlshell.shell.runner import Runner
 
+_PROFILE = re.compile(r"(?P<file>'[^']+'|\S+)(?:\s+(?P<query>.+))?", re.DOTALL)
 EXPLAIN_MODES = ("extended", "optimizer", "stages", "analyze", "cost", "formatted", "codegen")
 
 
@@ -65,6 +67,25 @@ def explain(runner: Runner, argument: str) -> int:
     if not argument:
         raise usage("explain")
     return runner.execute(f"EXPLAIN {argument}")
+
+
+def profile(runner: Runner, argument: str) -> None:
+    """`.profile FILE [QUERY]`."""
+    from sqlshell.shell.dots.output import check_target, destination
+    from sqlshell.shell.profile_page import page
+
+    found = _PROFILE.fullmatch(argument)
+    if found is None:
+        raise usage("profile")
+    target, text = found["file"].strip("'"), found["query"] or runner.last_text
+    if text is None:
+        raise UsageError("no query was run yet", hint="`.profile FILE QUERY` runs one")
+    check_target(target)
+    runner.query(f"EXPLAIN ANALYZE {text}", export=False).close()
+    ran = runner.session.last_profile
+    assert ran is not None
+    with destination(target) as out:
+        out.write(page(ran))
 
 
 def check(runner: Runner, argument: str) -> int:
