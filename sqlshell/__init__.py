@@ -5,6 +5,7 @@ Importing the package is cheap: nothing heavy is loaded before the first stateme
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.version import __version__
@@ -77,6 +78,12 @@ else:
         from sqlshell import errors
 
         return getattr(errors, name)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext sqlshell`: the magics of `sqlshell.notebook`."""
+    # by name: the package itself depends on neither the doors nor IPython
+    import_module("sqlshell.notebook").load(shell)
 
 
 __all__ = [

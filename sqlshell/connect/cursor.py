@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlshell.connect.adbc import AdbcCursor
+from sqlshell.connect.bulk import bulk_insert
 from sqlshell.errors import InterfaceError, ProgrammingError
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ class Cursor(AdbcCursor):
     def executemany(self, sql: str, seq_of_parameters: Iterable[Parameters] | Any) -> Self:
         """Run one statement for each set of values; the rows it changed are counted over all of them.
 
-        Arrow data (anything with `__arrow_c_stream__`) gives one set of values a row.
+        A plain `INSERT ... VALUES (?, ...)` is run once with all rows: one commit, all of them or none. Arrow data
+        (anything with `__arrow_c_stream__`) gives one set of values a row.
         """
         if hasattr(seq_of_parameters, "__arrow_c_stream__"):
             from sqlshell.connect.register import reader_of
@@ -94,6 +96,12 @@ class Cursor(AdbcCursor):
         total = 0
         self._check_open()
         self._drop()
+        seq_of_parameters = list(seq_of_parameters)
+        found = bulk_insert(sql, seq_of_parameters)
+        if found is not None:
+            head, rows = found
+            with self.connection.registered(rows) as view:
+                return self.execute(f"{head} SELECT * FROM {view}")
         for parameters in seq_of_parameters:
             self.execute(sql, parameters)
             if self._has_rows:
@@ -152,9 +160,11 @@ class Cursor(AdbcCursor):
         self.connection.cancel()
 
     def close(self) -> None:
-        """Drop the result and its files."""
+        """Drop the result and its files; the number of changed rows can still be asked for."""
         self._closed = True
+        affected = self._affected
         self._drop()
+        self._affected = affected
 
     def __enter__(self) -> Self:
         return self

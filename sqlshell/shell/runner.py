@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlshell.result import Result
     from sqlshell.session import Session
 
-_LAST = re.compile(r"(?<![\w`.'\"])_(?![\w`'\"(])")
+_LAST = re.compile(r"(?<![\w`.'\"])_(?![\w`'\"(])|^\s*[.\\]chart\b", re.MULTILINE)
 _SOURCE = re.compile(r"source\s+(?P<path>[^\s;]+|'[^']+')\s*;?", re.IGNORECASE)
 _DEFINED = re.compile(r"\$\{(\w+)\}")
 

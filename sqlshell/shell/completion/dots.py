@@ -56,6 +56,7 @@ def _arguments(completer: Completer, takes: str, word: str) -> Iterable[tuple[st
     from sqlshell.shell.dots.run import EXPLAIN_MODES
     from sqlshell.shell.help import STATEMENTS
     from sqlshell.shell.output import FORMATS
+    from sqlshell.shell.output.chart_data import KINDS
 
     match takes:
         case "file":
@@ -64,6 +65,8 @@ def _arguments(completer: Completer, takes: str, word: str) -> Iterable[tuple[st
             return [(f, "") for f in FORMATS]
         case "switch":
             return [("on", ""), ("off", "")]
+        case "chart":
+            return [(k, "") for k in KINDS]
         case "keys":
             return [("emacs", ""), ("vi", "")]
         case "param":

@@ -1,10 +1,10 @@
-"""Commands that tell: .help, .tables, .schema, .functions, .settings, .show, .history."""
+"""Commands that tell: .help, .tables, .schema, .versions, .models, .functions, .settings, .show, .history."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlshell.shell.dots import COMMANDS
+from sqlshell.shell.dots import COMMANDS, usage
 from sqlshell.shell.exits import Quit
 
 if TYPE_CHECKING:
@@ -44,6 +44,18 @@ def schema(runner: Runner, argument: str) -> int:
         path = argument.strip("'\"").replace("'", "\\'")
         return runner.execute(f"DESCRIBE QUERY SELECT * FROM '{path}'")
     return runner.execute(f"DESCRIBE TABLE {argument}")
+
+
+def versions(runner: Runner, argument: str) -> int:
+    """`.versions NAME`: when a table changed, how, and by whom; the newest version first."""
+    if not argument:
+        raise usage("versions")
+    return runner.execute(f"DESCRIBE HISTORY {argument}")
+
+
+def models(runner: Runner, argument: str) -> int:
+    """`.models [PATTERN]`."""
+    return runner.execute("SHOW MODELS" + _like(argument))
 
 
 def functions(runner: Runner, argument: str) -> int:
