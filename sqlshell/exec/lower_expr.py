@@ -102,6 +102,13 @@ class Kernel:
         return trees
 
     @property
+    def attributions(self) -> Any:
+        """The kernels that explain predictions."""
+        from sqlshell.exec import attributions
+
+        return attributions
+
+    @property
     def factors(self) -> Any:
         """The kernels of matrix factorizations."""
         from sqlshell.exec import factors

@@ -29,17 +29,23 @@ def margins(booster: bytes, widths: Sequence[float], values: Sequence[pl.Expr]) 
     def run(s: pl.Series) -> pl.Series:
         if not len(s):
             return pl.Series("v", [], dtype=pl.List(pl.Float64))
-        block = np.empty((len(s), sum(sizes)), dtype=np.float32)
-        at = 0
-        for i, width in enumerate(sizes):
-            block[:, at : at + width] = _columns(s.struct.field(f"f{i}"), width)
-            at += width
-        found = _booster(booster).inplace_predict(block, predict_type="margin").astype(np.float64)
+        block = block_of(s, sizes)
+        found = booster_of(booster).inplace_predict(block, predict_type="margin").astype(np.float64)
         listed = pl.Series("v", found.reshape(len(s), -1))
         return listed.cast(pl.List(pl.Float64))
 
     packed = pl.struct([v.alias(f"f{i}") for i, v in enumerate(values)])
     return packed.map_batches(run, return_dtype=pl.List(pl.Float64), is_elementwise=True)
+
+
+def block_of(s: pl.Series, sizes: Sequence[int]) -> Array:
+    """Features f0, f1 ... of a struct column side by side, as xgboost takes them."""
+    block = np.empty((len(s), sum(sizes)), dtype=np.float32)
+    at = 0
+    for i, width in enumerate(sizes):
+        block[:, at : at + width] = _columns(s.struct.field(f"f{i}"), width)
+        at += width
+    return block
 
 
 def _columns(s: pl.Series, width: int) -> Array:
@@ -58,7 +64,8 @@ def _columns(s: pl.Series, width: int) -> Array:
     return out
 
 
-def _booster(data: bytes) -> Any:
+def booster_of(data: bytes) -> Any:
+    """A model, unpacked; kept for the next batch."""
     found = _loaded.get(data)
     if found is None:
         import xgboost

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlshell.expr.expr import Call, Literal
+from sqlshell.functions.attributions import ROWS as ATTRIBUTIONS
 from sqlshell.functions.common import constant
 from sqlshell.functions.factors import ROWS as FACTORS
 from sqlshell.functions.registry import Function
@@ -260,5 +261,6 @@ FUNCTIONS = (
              example_result="[2.0, 3.0, 4.0, 6.0, 9.0]"),
     *DISTANCES,
     *FACTORS,
+    *ATTRIBUTIONS,
 )
 # fmt: on

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import Case, Expr, Literal, When, substitute
-from sqlshell.ml import evaluate, insights, recommend
+from sqlshell.ml import evaluate, explanations, insights, recommend
 from sqlshell.ml.column_names import column_names
 from sqlshell.ml.constant_rows import constant_rows
 from sqlshell.ml.model import Model, of_version
@@ -400,6 +400,8 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Answer], tuple[str, ...], bool | None]
     "ml_evaluate": (_evaluate, ("threshold",), None),
     "ml_confusion_matrix": (_confusion, ("threshold",), True),
     "ml_roc_curve": (_roc, (), True),
+    "ml_explain_predict": (explanations.explain_predict, ("top_k_features", "threshold"), True),
+    "ml_global_explain": (explanations.global_explain, (), None),
     "ml_recommend": (recommend.recommend, ("top_k",), None),
     "ml_weights": (_weights, (), False),
     "ml_centroids": (_centroids, (), False),

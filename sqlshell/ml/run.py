@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Column
+from sqlshell.ml.explanations import STORED, stored
 from sqlshell.ml.roles import as_read
 from sqlshell.plan.logical import Named, Plan, Project, Scan, fresh_id, named, passthrough
 from sqlshell.storage.source import MemorySource
@@ -88,7 +89,10 @@ class Run:
             names["label"] = model.label
         items = tuple(named(n, read[c]) for c, n in names.items())
         plan = Project(Scan(source, tuple(read.values()), tuple(read)), items)
-        found = self.around.evaluate(BoundQuery(plan, tuple(names.values())), model)
+        query = BoundQuery(plan, tuple(names.values()))
+        if model.options.get("enable_global_explain"):
+            model.data[STORED] = stored(self.around.context, self.around.rows, query, model)
+        found = self.around.evaluate(query, model)
         return {"measured_on": result.measured_on, **found} if found else {}
 
 

@@ -59,6 +59,8 @@ class Estimator:
     """NULL stays NaN in the matrix instead of becoming the mean."""
     package: tuple[str, str] | None = None
     """(module, extra) of the library that training needs."""
+    explain: Callable[..., Any] | None = None
+    """`explain(model, inputs, steps)` gives `ml.explanations.Parts`: what features add to the scores."""
     train: Callable[..., Any] | None = None
     """`train(gang, parts, spec)` instead of `fit`: a body of its own, for what is no matrix of features."""
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.ml import expressions as ex
 from sqlshell.ml.estimators import Estimator
-from sqlshell.ml.options import INTERCEPT, L1, L2, P_VALUES, STANDARDIZE, Option, combination
+from sqlshell.ml.explanations import Parts, linear_parts
+from sqlshell.ml.options import GLOBAL_EXPLAIN, INTERCEPT, L1, L2, P_VALUES, STANDARDIZE, Option, combination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,10 @@ def outputs(model: Model, inputs: Mapping[str, Expr], options: dict[str, Any]) -
     return ex.Outputs((), ((f"predicted_{model.label}", score),))
 
 
+def explain(model: Model, inputs: Mapping[str, Expr], steps: list[Any]) -> Parts:
+    return linear_parts(model, inputs, [model.values("weights")], model.values("intercept"))
+
+
 def check(options: dict[str, Any]) -> None:
     if options["calculate_p_values"] and (options["l1_reg"] or options["l2_reg"]):
         raise combination("calculate_p_values needs a model without penalty", "set l1_reg and l2_reg to 0")
@@ -50,6 +55,7 @@ ESTIMATOR = Estimator(
         STANDARDIZE,
         INTERCEPT,
         P_VALUES,
+        GLOBAL_EXPLAIN,
         Option(
             "optimize_strategy",
             "auto|auto_strategy|normal_equation",
@@ -63,4 +69,5 @@ ESTIMATOR = Estimator(
     check,
     needs_dense=True,
     encoding="dummy",
+    explain=explain,
 )

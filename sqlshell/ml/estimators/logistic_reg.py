@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlshell.ml import expressions as ex
 from sqlshell.ml.estimators import Estimator
-from sqlshell.ml.options import INTERCEPT, L1, L2, P_VALUES, STANDARDIZE, Option, combination
+from sqlshell.ml.explanations import Parts, linear_parts
+from sqlshell.ml.options import GLOBAL_EXPLAIN, INTERCEPT, L1, L2, P_VALUES, STANDARDIZE, Option, combination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +67,10 @@ def outputs(model: Model, inputs: Mapping[str, Expr], options: dict[str, Any]) -
     return ex.classification(model, scores, options.get("threshold"), steps)
 
 
+def explain(model: Model, inputs: Mapping[str, Expr], steps: list[Any]) -> Parts:
+    return linear_parts(model, inputs, model.rows("weights"), model.values("intercepts"))
+
+
 def check(options: dict[str, Any]) -> None:
     penalised = options["l1_reg"] or options["l2_reg"]
     if options["calculate_p_values"] and penalised:
@@ -90,6 +95,7 @@ ESTIMATOR = Estimator(
                "largest entry of the gradient.", ("min_rel_progress", "tolerance"), 0.0),
         Option("optimize_strategy", "auto|auto_strategy|newton|lbfgs|normal_equation|batch_gradient_descent", "auto",
                "newton up to 1,000 coefficients, else lbfgs.", ("solver",)),
+        GLOBAL_EXPLAIN,
         Option("auto_class_weights", "bool", False, "Weigh classes by the inverse of their share."),
         Option("class_weights", "weights", (), "Weights by class: [STRUCT('a', 0.5), ...]."),
     ),
@@ -97,4 +103,5 @@ ESTIMATOR = Estimator(
     outputs,
     check,
     encoding="dummy",
+    explain=explain,
 )  # fmt: skip

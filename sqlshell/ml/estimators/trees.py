@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.expr.expr import Case, Cast, Column, Expr, Literal, When
 from sqlshell.ml import expressions as ex
 from sqlshell.ml.estimators import Estimator
-from sqlshell.ml.options import Option, combination
+from sqlshell.ml.explanations import Parts
+from sqlshell.ml.options import GLOBAL_EXPLAIN, Option, combination
 from sqlshell.ml.packages import need_package
 from sqlshell.plan.call import make_call
 from sqlshell.types import BINARY, DOUBLE, FLOAT, INT
@@ -62,9 +63,22 @@ def outputs(model: Model, inputs: Mapping[str, Expr], options: dict[str, Any]) -
     return ex.classification(model, margins, options.get("threshold"), steps)
 
 
+def explain(model: Model, inputs: Mapping[str, Expr], steps: list[Named]) -> Parts:
+    need_package(model.estimator)
+    arguments = _arguments(model, inputs)
+    return Parts(tuple(_batch(model, inputs, steps)), make_call("ml_tree_contributions", arguments))
+
+
 def _batch(model: Model, inputs: Mapping[str, Expr], steps: list[Named]) -> list[Expr]:
     """One call per batch of rows; features that no tree asks for are not read."""
     need_package(model.estimator)
+    margins = ex.step(steps, "margins", make_call("ml_trees", _arguments(model, inputs)))
+    count = len(model.classes) if len(model.classes) > 2 else 1
+    return [make_call("element_at", [margins, Literal(i + 1, INT)]) for i in range(count)]
+
+
+def _arguments(model: Model, inputs: Mapping[str, Expr]) -> list[Expr]:
+    """The booster, the widths of features, the features; those that no tree asks for as NULL."""
     weight = model.data["fit_statistics"]["importance_weight"]
     values: list[Expr] = []
     at = 0
@@ -78,12 +92,7 @@ def _batch(model: Model, inputs: Mapping[str, Expr], steps: list[Named]) -> list
             values.append(make_call("ml_one_hot", [value if used else ex.text(""), ex.texts(f.columns)]))
         else:
             values.append(value if used else ex.numbers([]))
-    widths = ex.numbers([f.width for f in model.features])
-    margins = ex.step(
-        steps, "margins", make_call("ml_trees", [Literal(model.files[BOOSTER], BINARY), widths, *values])
-    )
-    count = len(model.classes) if len(model.classes) > 2 else 1
-    return [make_call("element_at", [margins, Literal(i + 1, INT)]) for i in range(count)]
+    return [Literal(model.files[BOOSTER], BINARY), ex.numbers([f.width for f in model.features]), *values]
 
 
 def _expressions(model: Model, inputs: Mapping[str, Expr], steps: list[Named]) -> list[Expr]:
@@ -171,6 +180,7 @@ def _options(forest: bool, classes: bool) -> tuple[Option, ...]:
         Option("colsample_bynode", "float", 0.8 if forest else 1.0, "The share of features of a split.", (),
                0.001, 1.0),
         Option("l1_reg", "float", 0.0, "L1 penalty on the leaves.", ("reg_alpha",), 0.0),
+        GLOBAL_EXPLAIN,
         Option("l2_reg", "float", 1e-5 if forest else 1.0, "L2 penalty on the leaves.", ("reg_lambda",), 0.0),
     ]
     if forest:
@@ -207,6 +217,7 @@ def _row(name: str) -> Estimator:
         check,
         needs_dense=True,
         takes_missing=True,
+        explain=explain,
         package=("xgboost", "ml"),
     )
 
