@@ -66,7 +66,7 @@ L2 = Option("l2_reg", "float", 0.0, "Weight of the L2 penalty.", (), 0.0)
 STANDARDIZE = Option("standardize_features", "bool", True, "Divide features by their deviation while training.",
                      ("standardization",))
 INTERCEPT = Option("fit_intercept", "bool", True, "Fit a constant term.", ("fitintercept",))
-GLOBAL_EXPLAIN = Option("enable_global_explain", "bool", False, "Keep the mean size of each feature's part of the score.")
+GLOBAL_EXPLAIN = Option("enable_global_explain", "bool", False, "Keep the mean size of each feature's part.")
 P_VALUES = Option("calculate_p_values", "bool", False, "Keep standard errors and p values (models without penalty).")
 # fmt: on
 PENALTY = ("reg_param", "regparam", "elastic_net_param", "elasticnetparam")
