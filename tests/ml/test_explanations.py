@@ -107,7 +107,7 @@ def test_global_explanations(sql: Sql, explained: Session) -> None:
     assert dict(found) == pytest.approx(means, rel=1e-9)
     assert [n for n, _ in found] == sorted(means, key=lambda n: -means[n])
     assert dict(sql("SELECT * FROM ML.GLOBAL_EXPLAIN(MODEL ex_lin)")) == pytest.approx(means, rel=1e-9)
-    assert sql("SELECT feature FROM ML.GLOBAL_EXPLAIN(MODEL ex_tree, TABLE t)")[0] == ("x",)
+    assert sql("SELECT feature FROM ML.GLOBAL_EXPLAIN(MODEL ex_tree, TABLE t)")[0] == ("gap",)
 
 
 @pytest.mark.parametrize(
