@@ -51,8 +51,9 @@ class Connection(_Connection, _Marker):
     """A connection of `sqlshell.connect` that pandas and Polars know as one of ADBC."""
 
     def rollback(self) -> None:
-        """Nothing to do: what a statement did is committed. pandas calls this whenever a statement fails."""
-        self.session  # noqa: B018 - a closed connection must say so
+        """As the base class's; without a transaction nothing, as pandas calls this whenever a statement fails."""
+        if self.session.transaction is not None:
+            super().rollback()
 
     def __del__(self) -> None:
         """Nothing: the base class would complain about connections of its own."""

@@ -12,6 +12,7 @@ The life of a statement:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from sqlshell.plan.context import BoundQuery, FoundVariable, SqlFunction, TableVersion
     from sqlshell.statement_context import Relation
     from sqlshell.storage.catalog import Catalog
+    from sqlshell.storage.delta.staged import StagedTables
     from sqlshell.storage.delta.table import DeltaTable, DeltaTables
     from sqlshell.storage.models import Models
     from sqlshell.storage.policy import Policy
@@ -113,6 +115,8 @@ class Session:
         self.current_schema = DEFAULT_SCHEMA
         self.time_travel: TableVersion | None = None
         """The instant of SET TIME TRAVEL: everything is read as of it, and nothing can be written."""
+        self.transaction: StagedTables | None = None
+        """The tables of the open transaction, which `tables` are then, too."""
         self.lake_pins: dict[str, int] = {}
         """The versions of tables, by location, that SET TIME TRAVEL TO TAG goes to."""
         self.views: dict[str, Relation] = {}
@@ -236,7 +240,12 @@ class Session:
             self._engine.cancel()
 
     def close(self) -> None:
-        """Stop the workers and remove every temporary file."""
+        """Stop the workers and remove every temporary file; an open transaction is rolled back."""
+        if self.transaction is not None:
+            from sqlshell.commands.transactions import rollback
+
+            with contextlib.suppress(Error, OSError):
+                rollback(self)
         self._closed = True
         if self._engine is not None:
             engine, self._engine = self._engine, None
@@ -283,7 +292,12 @@ class Session:
 
             return held_versions(self.catalog, table)
 
-        return DeltaTables(self.engine.call, lambda: self.settings.get("sqlshell.commit.userMetadata"), held)
+        found = DeltaTables(self.engine.call, lambda: self.settings.get("sqlshell.commit.userMetadata"), held)
+        if os.path.isdir(os.path.join(self.catalog.warehouse, "_transactions")):
+            from sqlshell.storage.delta.transaction import resume
+
+            resume(found, self.catalog.warehouse)
+        return found
 
     def barrier_map(
         self,

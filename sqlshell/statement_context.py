@@ -172,7 +172,10 @@ class StatementContext:
         """
         from sqlshell.storage.delta.source import source_of
 
-        snapshot = self.pin(self._session.tables.open(location, os.getcwd()), version)
+        table = self._session.tables.open(location, os.getcwd())
+        snapshot = self.pin(table, version)
+        if version is None:
+            table.was_queried()
         return source_of(snapshot, name or f"delta.`{location}`")
 
     def delta_table(self, name: tuple[str, ...], span: Span | None) -> tuple[DeltaTable, str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlshell.session import Session
 
 _HANDLERS = {
+    "TransactionStep": "transactions.step",
     "SetVariable": "settings.set_variable",
     "Reset": "settings.reset",
     "UseSchema": "schemas.use_schema",
@@ -82,6 +83,12 @@ _READS = frozenset({
 """Statements that a session under SET TIME TRAVEL may run."""
 
 
+_IN_TRANSACTION = (_READS - {"SetTimeTravel"}) | {
+    "TransactionStep", "Insert", "Delete", "Update", "Merge", "Truncate", "CopyInto", "CopyTo", "Script",
+}  # fmt: skip
+"""Statements that may stand between BEGIN and COMMIT."""
+
+
 def run_command(session: Session, statement: Statement) -> Result:
     """Answer one command; raises NotSupportedError for statements we do not have."""
     kind = type(statement).__name__
@@ -92,6 +99,12 @@ def run_command(session: Session, statement: Statement) -> Result:
             "the session looks back in time: it only reads",
             condition="DELTA_TIME_TRAVEL_READ_ONLY",
             hint="SET TIME TRAVEL OFF brings it back to the present",
+        )
+    if session.transaction is not None and kind not in _IN_TRANSACTION and not _is_temporary(statement):
+        raise NotSupportedError(
+            "a transaction changes rows of tables and nothing else",
+            condition="UNSUPPORTED_IN_TRANSACTION",
+            hint="run this statement before BEGIN or after COMMIT",
         )
     module, function = _HANDLERS[kind].split(".")
     result: Result = getattr(import_module(f"sqlshell.commands.{module}"), function)(session, statement)

@@ -104,8 +104,8 @@ class Connection(Metadata, AdbcConnection):
 
     @property
     def autocommit(self) -> bool:
-        """Always true: every statement stands by itself."""
-        return True
+        """Whether every statement stands by itself: while no transaction is open (BEGIN TRANSACTION)."""
+        return self.session.transaction is None
 
     def cursor(self) -> Cursor:
         """A new cursor."""
@@ -202,12 +202,17 @@ class Connection(Metadata, AdbcConnection):
         self.session.cancel()
 
     def commit(self) -> None:
-        """Nothing to do: every statement stands by itself."""
-        self.session  # noqa: B018 - a closed connection must say so
+        """End the transaction that BEGIN began; without one there is nothing to do: statements stand by themselves."""
+        if self.session.transaction is not None:
+            self.session.execute("COMMIT").close()
 
     def rollback(self) -> None:
-        """Refused: there are no transactions yet."""
-        raise NotSupportedError("there are no transactions to roll back")
+        """Forget the transaction that BEGIN began. Without one it is refused: what statements did is committed."""
+        if self.session.transaction is None:
+            raise NotSupportedError(
+                "there is no transaction to roll back", hint="execute BEGIN TRANSACTION to begin one"
+            )
+        self.session.execute("ROLLBACK").close()
 
     def close(self) -> None:
         """Stop the workers and drop temporary files. Closing twice is an error, as PEP 249's test suite has it."""

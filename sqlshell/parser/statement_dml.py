@@ -132,3 +132,10 @@ class CopyInto(Statement):
     format_options: dict[str, str] = field(default_factory=dict)
     copy_options: dict[str, str] = field(default_factory=dict)
     path_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class TransactionStep(Statement):
+    """BEGIN [TRANSACTION | WORK], START TRANSACTION (`kind` begin), COMMIT, ROLLBACK."""
+
+    kind: str

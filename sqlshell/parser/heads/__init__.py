@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from sqlshell.parser.statement import Statement
 
 _NOT_RUN = words("""
-    ADD ALTER ANALYZE CALL CLONE COMMIT CONVERT DFS EXPORT
+    ADD ALTER ANALYZE CALL CLONE CONVERT DFS EXPORT
     FSCK GRANT IMPORT LIST LOAD LOCK MAP MSCK REDUCE REFRESH REPAIR REPLACE
-    REVOKE ROLLBACK START UNLOCK
+    REVOKE UNLOCK
 """)
 _MODIFIERS = words("OR REPLACE GLOBAL TEMPORARY TEMP EXTERNAL")
 _HEADS = {
@@ -66,6 +66,9 @@ _HEADS = {
     "PUBLISH": "tags.publish",
     "SHOW BRANCHES": "tags.show_branches",
     "BEGIN": "scripts.begin",
+    "START": "transactions.start",
+    "COMMIT": "transactions.commit",
+    "ROLLBACK": "transactions.rollback",
     "DECLARE": "variables.declare",
     "DROP FUNCTION": "functions.drop",
     "DROP VARIABLE": "variables.drop",

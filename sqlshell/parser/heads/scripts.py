@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlshell.errors import NotSupportedError, ParseError
+from sqlshell.parser.statement_dml import TransactionStep
 from sqlshell.parser.statement_script import Block, For, Handler, If, Jump, Loop, Script, Sql, Step
 from sqlshell.parser.tokens import OPEN, T
 
@@ -16,9 +17,10 @@ _CLOSERS = {"END", "ELSE", "ELSEIF", "WHEN", "UNTIL"}
 
 
 def begin(c: Cursor) -> Statement:
-    """The script; BEGIN has been read."""
-    if c.token is None or c.peek() in ("TRANSACTION", "WORK"):
-        raise c.unsupported("the statement BEGIN of a transaction")
+    """The script, or a transaction's beginning; BEGIN has been read."""
+    if c.token is None or c.take("TRANSACTION") or c.take("WORK"):
+        c.end()
+        return TransactionStep(c.text, "begin")
     parser = _Parser(c)
     block = parser.block("")
     c.end()

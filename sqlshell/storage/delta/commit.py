@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sqlshell.errors import ConcurrentModificationError, Error
-from sqlshell.storage.delta import commit_checks, conflicts, maintenance
+from sqlshell.storage.delta import commit_checks, conflicts
 from sqlshell.storage.delta.actions import (
     Add,
     CommitInfo,
@@ -80,9 +80,18 @@ def commit(
     version = _undo_unless_there(
         table, head, read, undo, lambda: _checked(table, read, ours, head, reads, app_id)
     )
-    if read is not None:
-        maintenance.after_commit(table, version, read)
+    table.committed(version, read, reads)
     return version
+
+
+def rehearse(table: DeltaTable, read: Snapshot, actions: list[Action], reads: ReadSet) -> None:
+    """Raise what `commit` would raise now."""
+    commit_checks.check(table, read, actions)
+    isolation, seen = isolation_level(read, actions), read.version
+    while table.store.stat(commit_name(seen + 1)) is not None:
+        seen += 1
+        winner = Winner(seen, tuple(table.commit_actions(seen)))
+        conflicts.check(winner, actions, reads, isolation, table.location)
 
 
 def _checked(

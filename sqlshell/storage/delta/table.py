@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sqlshell.storage.delta.actions import Action
+    from sqlshell.storage.delta.conflicts import ReadSet
     from sqlshell.storage.delta.time_travel import VersionLike
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ class DeltaTable:
         self._mark: LogFile | None = None
         self._old: OrderedDict[int, Snapshot] = OrderedDict()
 
+    @property
+    def seen(self) -> Snapshot | None:
+        """The newest version known, without a look."""
+        return self._latest
+
     def exists(self) -> bool:
         """Whether there is a Delta log."""
         return self._latest is not None or list_log(self.store).latest is not None
@@ -102,7 +108,7 @@ class DeltaTable:
             snapshot = self._build(version, listing)
         if self._latest is not None:
             self._keep(self._latest)
-        self._latest, self._mark = snapshot, self.store.stat(commit_name(version))
+        self.start_from(snapshot)
         return snapshot
 
     def snapshot(self, version: int) -> Snapshot:
@@ -169,6 +175,20 @@ class DeltaTable:
                     (a for a in parse_commit(line, commit_name(version)) if isinstance(a, CommitInfo)), None
                 )
         return next((a for a in self.commit_actions(version) if isinstance(a, CommitInfo)), None)
+
+    def start_from(self, snapshot: Snapshot) -> None:
+        """Take a snapshot for the newest version."""
+        self._latest, self._mark = snapshot, self.store.stat(commit_name(snapshot.version))
+
+    def was_queried(self) -> None:
+        """A query reads the newest version: of interest in a transaction."""
+
+    def committed(self, version: int, read: Snapshot | None, reads: ReadSet) -> None:
+        """What follows a commit, of a statement that worked on `read` and depends on `reads`."""
+        from sqlshell.storage.delta import maintenance
+
+        if read is not None:
+            maintenance.after_commit(self, version, read)
 
     # -- building
 
@@ -256,3 +276,7 @@ class DeltaTables:
         while len(self._open) > KEPT_TABLES:
             self._open.popitem(last=False)
         return table
+
+    def known_versions(self) -> dict[str, int]:
+        """The newest versions seen so far, by location."""
+        return {k: t.seen.version for k, t in self._open.items() if t.seen is not None}
