@@ -15,7 +15,7 @@ from sqlshell import relations
 from sqlshell.commands import change_feed, delta_write
 from sqlshell.commands.change_feed import Change
 from sqlshell.commands.changes import Affected, Outcome, delete_positions, write_new_rows
-from sqlshell.errors import AnalysisError, ConcurrentModificationError, NotSupportedError
+from sqlshell.errors import AnalysisError, ConcurrentModificationError
 from sqlshell.expr.expr import Literal, conjuncts
 from sqlshell.plan.bind import Binder
 from sqlshell.plan.bind_dml import bind_delete, bind_merge, bind_update
@@ -24,6 +24,7 @@ from sqlshell.plan.logical import Plan, Scan
 from sqlshell.records import dataclass
 from sqlshell.result import Result
 from sqlshell.statement_context import StatementContext
+from sqlshell.storage.delta.actions import Metadata
 from sqlshell.storage.delta.commit import commit
 from sqlshell.storage.delta.conflicts import NOTHING, WHOLE_TABLE, ReadSet
 from sqlshell.storage.delta.source import source_of
@@ -54,6 +55,8 @@ class Writing:
     snapshot: Snapshot
     name: str
     binder: Binder
+    changes: tuple[Action, ...] = ()
+    """Of schema evolution: what the commit says of the table besides the statement's own actions."""
 
     @property
     def schema(self) -> TableSchema:
@@ -111,8 +114,6 @@ def affected_rows(**counts: int) -> Result:
 
 def insert(session: Session, s: Insert) -> Result:
     """INSERT INTO, INSERT OVERWRITE, REPLACE WHERE, REPLACE USING."""
-    if s.evolve:
-        raise NotSupportedError("INSERT WITH SCHEMA EVOLUTION is not supported", span=s.target.span)
     if s.mode != "append":
         from sqlshell.commands.overwrite import overwrite
 
@@ -120,8 +121,18 @@ def insert(session: Session, s: Insert) -> Result:
     return retried(lambda: _append(session, s))
 
 
-def _append(session: Session, s: Insert) -> Result:
+def begin_insert(session: Session, s: Insert) -> Writing:
+    """The target, with the columns that the query brings if it may."""
     w = begin(session, s.target, s.text, "INSERT")
+    if not s.evolve:
+        return w
+    from sqlshell.commands.evolution import for_insert
+
+    return for_insert(w, s)
+
+
+def _append(session: Session, s: Insert) -> Result:
+    w = begin_insert(session, s)
     bound, rows = bind_insert(w.binder, s, w.schema, w.properties)
     spec = delta_write.write_spec(session, w.snapshot.location, w.schema, w.snapshot.metadata)
     files = delta_write.write_rows(session, rows, spec)
@@ -130,7 +141,7 @@ def _append(session: Session, s: Insert) -> Result:
     if marks is not None:
         actions.insert(0, marks)
     metrics = delta_write.metrics_of(files)
-    if actions:
+    if actions or w.changes:
         commit_or_undo(
             w,
             actions,
@@ -181,8 +192,17 @@ def commit_or_undo(
     undo: Callable[[], None],
 ) -> int:
     """Commit, or remove the files that nobody will ever refer to."""
+    marked = any(isinstance(a, Metadata) for a in actions)  # it has the new schema, too
+    changes = [a for a in w.changes if not (marked and isinstance(a, Metadata))]
     return commit(
-        w.table, w.snapshot, actions, operation, parameters, reads=reads, metrics=metrics, undo=undo
+        w.table,
+        w.snapshot,
+        [*changes, *actions],
+        operation,
+        parameters,
+        reads=reads,
+        metrics=metrics,
+        undo=undo,
     )
 
 
@@ -328,13 +348,15 @@ def add_files(w: Writing, files: list[FileWritten], outcome: Outcome) -> int:
 
 def merge(session: Session, s: Merge) -> Result:
     """MERGE INTO t USING ..."""
-    if s.evolve:
-        raise NotSupportedError("MERGE WITH SCHEMA EVOLUTION is not supported", span=s.target.span)
     return retried(lambda: _merge(session, s))
 
 
 def _merge(session: Session, s: Merge) -> Result:
     w = begin(session, s.target, s.text, "MERGE")
+    if s.evolve:
+        from sqlshell.commands.evolution import for_merge
+
+        w = for_merge(w, s)
     source = w.source()
     feed = change_feed.is_on(w.snapshot)
     merged = bind_merge(w.binder, s, source, w.schema, w.properties, old=feed)
@@ -366,7 +388,7 @@ def _merge(session: Session, s: Merge) -> Result:
                 Change("update_postimage", new, (clause, of["update"])),
             ]
             change_feed.record(session, w.snapshot, affected, changes, outcome)
-    if outcome.actions:
+    if outcome.actions or w.changes:
         metrics = _merge_metrics(outcome, counts)
         # Rows that match no source row matter only to clauses for them.
         by_source = any(c.kind == "by_source" for c in s.clauses)

@@ -17,7 +17,7 @@ from sqlshell.commands.dml import (
     Writing,
     add_files,
     affected_rows,
-    begin,
+    begin_insert,
     commit_or_undo,
     partition_names,
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 def overwrite(session: Session, s: Insert) -> Result:
     """One attempt."""
-    w = begin(session, s.target, s.text, "INSERT")
+    w = begin_insert(session, s)
     _, rows = bind_insert(w.binder, s, w.schema, w.properties)
     parameters = {"mode": "Overwrite", "partitionBy": partition_names(w.snapshot)}
     if s.mode == "replace_using":
@@ -67,7 +67,7 @@ def overwrite(session: Session, s: Insert) -> Result:
         )
     metrics = delta_write.metrics_of(list(outcome.files)) | {"numRemovedFiles": outcome.removed_files}
     metrics["numOutputRows"] = inserted
-    if outcome.actions:
+    if outcome.actions or w.changes:
         commit_or_undo(w, outcome.actions, "WRITE", parameters, WHOLE_TABLE, metrics, outcome.discard)
     return affected_rows(num_affected_rows=inserted, num_inserted_rows=inserted)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.exec.delta_types import arrow_schema, file_dtype, is_widened
+from sqlshell.exec.lower_types import is_nested
 from sqlshell.storage import parquet
 from sqlshell.storage.delta import deletion_vectors
 from sqlshell.storage.source import FILE_PATH, ROW_INDEX
@@ -67,12 +68,17 @@ class _Reader:
         inside = wanted - set(self.source.partition_columns)
         self.columns: list[TableField] = [c for c in table.columns.fields if c.name in inside]
         self.widened = any(is_widened(c) for c in self.columns)
+        # Under their own types files may lack fields of structs, which only pyarrow's way fills in.
+        self.odd_structs = self.widened and any(is_nested(c.type) for c in self.columns)
 
     # -- which way
 
     def whole(self, files: list[FileInfo]) -> Iterator[tuple[pl.LazyFrame, bool]]:
         """All rows of whole files."""
         if not files:
+            return
+        if self.odd_structs:
+            yield self.leaf_by_leaf([(f, None) for f in files]), True
             return
         for group in self._alike(files):
             constants = {self._constants(f) for f in group}
@@ -96,6 +102,8 @@ class _Reader:
         """The rows of some row groups of a file."""
         file, split = piece
         assert split is not None
+        if self.odd_structs:
+            return self.leaf_by_leaf([piece]), True
         rows = split.rows or parquet.row_groups_between(file.path, split.start, split.end)
         if rows is None:
             return None

@@ -217,6 +217,16 @@ def bind_merge(
     return replace(merger.rows(joined, properties, old=old), condition=condition)
 
 
+def merge_columns(b: Binder, s: Merge, schema: TableSchema) -> list[tuple[str, SqlType]]:
+    """The source's columns that a MERGE WITH SCHEMA EVOLUTION stores under their own names."""
+    plan, scope = bind_from.bind_from(b, s.source.copy(), Env())
+    del plan
+    stored = [c for c in s.clauses if c.action != "delete"]
+    named_ = {a.path[-1].lower() for c in stored for a in c.assignments}
+    every = any(c.star for c in stored)
+    return [(e.name, e.column.type) for e in scope.entries if every or e.name.lower() in named_]
+
+
 def _after(entries: tuple[Entry, ...], columns: dict[int, Column]) -> tuple[Entry, ...]:
     return tuple(
         replace(e, column=replace(e.column, nullable=columns[e.column.id].nullable)) for e in entries
@@ -339,7 +349,7 @@ class _Merger:
             check_identity(f, a.span)
             node = default_node(self.b, f) if is_default(a.value) else a.value
             value = self.b.expr(node, self.sites[c.kind])
-            found[index] = assign(by_field_name(value, f.type), f, a.span)
+            found[index] = assign(self._fitted(value, c, index), f, a.span)
         return found
 
     def _star(self, c: MergeClause) -> dict[int, Expr]:
@@ -348,7 +358,7 @@ class _Merger:
         for i, f in enumerate(self.schema.fields):
             value = self.source.find((f.name,), c.span)
             if value is None:
-                if GENERATED in f.metadata or is_identity(f):
+                if GENERATED in f.metadata or is_identity(f) or self.s.evolve:
                     continue
                 raise AnalysisError(
                     f"{'UPDATE SET' if c.action == 'update' else 'INSERT'} * needs a column `{f.name}` in the source",
@@ -357,8 +367,13 @@ class _Merger:
                     hint="write the columns out, or give them in USING",
                 )
             check_identity(f, c.span, update=c.action == "update")
-            found[i] = assign(by_field_name(value, f.type), f, c.span)
+            found[i] = assign(self._fitted(value, c, i), f, c.span)
         return found
+
+    def _fitted(self, value: Expr, c: MergeClause, index: int) -> Expr:
+        """A value with its struct's fields in order; those it lacks stay as they are under schema evolution."""
+        base = self.target.columns[index] if c.action == "update" else None
+        return by_field_name(value, self.schema.fields[index].type, fill=self.s.evolve, base=base)
 
 
 def _stored_type(f: TableField) -> SqlType:

@@ -32,12 +32,13 @@ class Arrangement:
     partition: tuple[tuple[str, Any], ...] = ()
     table: str = ""
     span: Span | None = None
+    evolve: bool = False
 
 
 def arrangement(s: Insert) -> Arrangement:
     """What an INSERT says of its columns."""
     name = ".".join(s.target.name)
-    return Arrangement(s.by_name, s.columns, s.partition, name, s.columns_span or s.target.span)
+    return Arrangement(s.by_name, s.columns, s.partition, name, s.columns_span or s.target.span, s.evolve)
 
 
 def bind_insert(
@@ -49,6 +50,26 @@ def bind_insert(
     _write_defaults(b, s.query.ast, schema, wanted, how)
     bound = b.bind_query(s.query.ast, s.text)
     return bound, store_query(b, bound, schema, properties, how)
+
+
+def insert_columns(b: Binder, s: Insert, schema: TableSchema) -> list[tuple[str, SqlType]]:
+    """The columns that an INSERT WITH SCHEMA EVOLUTION gives, by their names in the table; it may not have them yet."""
+    how = arrangement(s)
+    known = {f.name.lower(): i for i, f in enumerate(schema.fields)}
+    if how.by_name:
+        wanted = []
+    elif how.names is not None:
+        wanted = [known.get(n.lower(), -1) for n in how.names]
+    else:
+        wanted = _columns(schema, how)
+    ast = s.query.ast.copy()
+    _write_defaults(b, ast, schema, wanted, how)
+    bound = b.bind_query(ast, s.text)
+    names = [*bound.names]
+    if not how.by_name:
+        given = [schema.fields[i].name for i in wanted] if how.names is None else [*how.names]
+        names[: len(given)] = given[: len(names)]
+    return [(n, c.type) for n, c in zip(names, bound.plan.output, strict=True)]
 
 
 def store_query(
@@ -143,21 +164,33 @@ def _by_name(bound: BoundQuery, schema: TableSchema, how: Arrangement) -> dict[i
             span=how.span,
             hint=did_you_mean(extra[0], [f.name for f in schema.fields]),
         )
-    return {i: by_field_name(have[n], schema.fields[i].type) for n, i in known.items() if n in have}
+    return {
+        i: by_field_name(have[n], schema.fields[i].type, fill=how.evolve)
+        for n, i in known.items()
+        if n in have
+    }
 
 
-def by_field_name(value: Expr, target: SqlType) -> Expr:
-    """A struct with its fields in the target's order; other values as they are."""
+def by_field_name(value: Expr, target: SqlType, *, fill: bool = False, base: Expr | None = None) -> Expr:
+    """A struct with its fields in the target's order; other values as they are.
+
+    With `fill` fields that it lacks are those of `base`, a value of the target's type, or NULL without one.
+    """
     t = value.type
     if not isinstance(t, Struct) or not isinstance(target, Struct):
         return value
     names = [f.name.lower() for f in t.fields]
     wanted = [f.name.lower() for f in target.fields]
-    if sorted(names) != sorted(wanted) or (names == wanted and not _nested(target)):
+    same = sorted(names) == sorted(wanted) or (fill and set(names) < set(wanted))
+    if not same or (names == wanted and not _nested(target)):
         return value
     parts: list[Expr] = []
     for f in target.fields:
-        parts += [Literal(f.name, STRING), by_field_name(get_field(value, f.name, None), f.type)]
+        before = None if base is None else get_field(base, f.name, None)
+        own: Expr = Literal(None, f.type) if before is None else before
+        if f.name.lower() in names:
+            own = by_field_name(get_field(value, f.name, None), f.type, fill=fill, base=before)
+        parts += [Literal(f.name, STRING), own]
     made = make_call("named_struct", parts)
     return make_call("if", [make_call("isnull", [value]), Literal(None, made.type), made])
 
@@ -178,7 +211,7 @@ def _write_defaults(b: Binder, ast: Any, schema: TableSchema, wanted: list[int],
         rows = [ast.expressions]
     for row in rows:
         for i, node in enumerate(row):
-            if is_default(node) and i < len(wanted):
+            if is_default(node) and i < len(wanted) and wanted[i] >= 0:
                 node.replace(default_node(b, schema.fields[wanted[i]]))
 
 
