@@ -102,6 +102,8 @@ class _Reader:
         """The rows of some row groups of a file."""
         file, split = piece
         assert split is not None
+        if self.odd_structs and split.rows is not None:
+            return self.leaf_by_leaf([(file, None)]).slice(*split.rows), True
         if self.odd_structs:
             return self.leaf_by_leaf([piece]), True
         rows = split.rows or parquet.row_groups_between(file.path, split.start, split.end)
