@@ -63,10 +63,8 @@ def test_insert_by_name_adds_fields_of_structs_and_fills_those_left_out(t: Sessi
         {"id": 1, "s": {"a": 1, "b": "x", "n": None}, "e": None},
         {"id": 2, "s": {"a": None, "b": "z", "n": [{"q": 7}]}, "e": "e"},
     ]
-    rows(
-        t,
-        "INSERT WITH SCHEMA EVOLUTION INTO t BY NAME SELECT 3 AS id, named_struct('n', array(named_struct('q', 1, 'r', 1))) s",
-    )
+    deeper = "named_struct('n', array(named_struct('q', 1, 'r', 1)))"
+    rows(t, f"INSERT WITH SCHEMA EVOLUTION INTO t BY NAME SELECT 3 AS id, {deeper} s")
     assert columns(t, "t")["s"] == "struct<a:int,b:string,n:array<struct<q:int,r:int>>>"
 
 
