@@ -44,13 +44,13 @@ class ModelFunctions:
         self, name: str, reference: str, span: Span | None, data: BoundQuery | None, options: dict[str, Any]
     ) -> Answer:
         """The rows of a table function; with a text they are that query's `__input`."""
-        found = _FUNCTIONS.get(name)
+        found = FUNCTIONS.get(name)
         if found is None:
             raise AnalysisError(
                 f"there is no model function {_shown(name)}",
                 condition="UNRESOLVABLE_TABLE_VALUED_FUNCTION",
                 span=span,
-                hint=did_you_mean(name, _FUNCTIONS) or ", ".join(map(_shown, _FUNCTIONS)),
+                hint=did_you_mean(name, FUNCTIONS) or ", ".join(map(_shown, FUNCTIONS)),
             )
         function, allowed, needs_data = found
         for key in options:
@@ -394,7 +394,7 @@ def _shown(name: str) -> str:
 
 
 _PREDICT_OPTIONS = ("threshold", "keep_original_columns")
-_FUNCTIONS: dict[str, tuple[Callable[..., Answer], tuple[str, ...], bool | None]] = {
+FUNCTIONS: dict[str, tuple[Callable[..., Answer], tuple[str, ...], bool | None]] = {
     "ml_predict": (_predict, _PREDICT_OPTIONS, True),
     "ml_transform": (_transform, (), True),
     "ml_evaluate": (_evaluate, ("threshold",), None),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlshell.records import dataclass, replace
 from sqlshell.shell.completion import words as w
-from sqlshell.shell.completion.names import Names, files
+from sqlshell.shell.completion.names import Names, files, table_functions
 from sqlshell.shell.completion.scope import Column, Scope, Select, resolve
 from sqlshell.shell.completion.tokens import Place, locate
 from sqlshell.types import Array, Map, Struct, quote_name
@@ -108,6 +108,8 @@ class Completer:
         ):
             yield from self._relations(scope)
         elif self._ends_operand(place):
+            if scope.is_change:
+                yield from keywords(w.AFTER_TARGET.get(place.tokens[0].upper, ()), 0)
             yield from keywords(_following(place, clause), 0)
             if clause in ("FROM", ""):
                 return
@@ -118,6 +120,7 @@ class Completer:
     def _fixed(self, place: Place) -> Iterable[Candidate] | None:
         """What a few words demand, whatever surrounds them."""
         word, second, third = place.word(), place.word(2), place.word(3)
+        first = place.tokens[0].upper
         if word == "OF" and second == "AS" and third in ("VERSION", "TIMESTAMP"):
             return self._versions(place, third)
         if word == "SET" and place.at == 1:
@@ -143,6 +146,12 @@ class Completer:
             return [*self._relation_names(0), *keywords(w.AFTER["DESCRIBE"], 1)]
         if word in ("IN", "COLUMNS") and place.tokens[0].upper == "SHOW":
             return self._relation_names(0)
+        if word == "AS" and second in ("VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME"):
+            return keywords(("OF",), 0)
+        if place.at == 1 and word in w.NAMES_RELATION:
+            return self._relation_names(0)
+        if first == "ALTER" and word in ("ADD", "DROP", "RENAME", "ALTER") and place.at > 2:
+            return keywords(("COLUMN", "COLUMNS (", "CONSTRAINT", "TO"), 0)
         if word in w.AFTER and (word not in w.BEGINNING_ONLY or place.at == 1):
             return keywords(w.AFTER[word], 0)
         return None
@@ -186,6 +195,8 @@ class Completer:
         if before is not None and before.upper in ("FROM", "JOIN", ",", "("):
             yield Candidate("read_files", "function", 3, "read_files(", "files as a table")
             yield Candidate("range", "function", 3, "range(", "numbers as a table")
+            for name, text in table_functions():
+                yield Candidate(name, "function", 4, text)
             yield from keywords(("SELECT", "LATERAL", "VALUES"), 4)
         for name in self.names.schemas():
             yield Candidate(name, "schema", 2, quote_name(name))
@@ -212,7 +223,7 @@ class Completer:
             at = select
             while at is not None:
                 for source in at.sources:
-                    if source.alias.lower() == path[0].lower():
+                    if source.alias.lower() == path[0].lower() and source.columns:
                         yield from columns(likely(source.columns, place.prefix), 0)
                         return
                 at = at.outer
@@ -221,6 +232,11 @@ class Completer:
             found = found.element if isinstance(found, Array) else found.value
         if isinstance(found, Struct):
             yield from columns([Column(f.name, f.type) for f in found.fields], 0)
+            return
+        if path in (["ml"], ["ML"]):
+            for name, text in table_functions():
+                if name.startswith("ML."):
+                    yield Candidate(name[3:], "function", 0, text[3:])
             return
         prefix = ".".join(path).lower() + "."
         for name in self.names.relations():

@@ -59,7 +59,7 @@ class Names:
 
     def models(self) -> list[str]:
         """Models, where there are any."""
-        return self._list("SHOW MODELS", -1)
+        return self._list("SHOW MODELS", 1)
 
     def schemas(self) -> list[str]:
         """Schemas."""
@@ -93,6 +93,17 @@ class Names:
         from sqlshell.functions.registry import load
 
         return load()
+
+
+def table_functions() -> list[tuple[str, str]]:
+    """(name, text) of functions that stand in FROM: those of models with their `ML.`, then generators."""
+    from sqlshell.functions.registry import load
+    from sqlshell.ml.relations import FUNCTIONS
+
+    found = [
+        (f"ML.{n.removeprefix('ml_').upper()}", f"ML.{n.removeprefix('ml_').upper()}(") for n in FUNCTIONS
+    ]
+    return found + [(n, f"{n}(") for n, f in load().items() if f.kind == "generator" and n.isidentifier()]
 
 
 def files(prefix: str) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.records import dataclass, field
-from sqlshell.shell.completion.tokens import Place, Token, matching
+from sqlshell.shell.completion.tokens import Place, Token, closed, matching
 from sqlshell.shell.completion.words import CLAUSE_WORDS, JOIN_WORDS, RESERVED, SET_OPERATIONS
 
 if TYPE_CHECKING:
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     Columns = list["Column"]
     Lookup = Callable[[str], Columns]
 
+TARGET_WORDS = {
+    "UPDATE": ("TABLE",),
+    "INSERT": ("INTO", "OVERWRITE", "TABLE"),
+    "MERGE": ("INTO", "WITH", "SCHEMA", "EVOLUTION"),
+    "ALTER": ("TABLE", "VIEW"),
+    "OPTIMIZE": (),
+    "VACUUM": (),
+    "RESTORE": ("TABLE", "TO"),
+    "COPY": ("INTO",),
+}
+"""Statements about a table, and the words that may stand before its name."""
 QUERY_WORDS = {"SELECT", "WITH", "FROM", "VALUES"}
 
 
@@ -70,15 +81,19 @@ class Scope:
 
     def __init__(self, place: Place, lookup: Lookup) -> None:
         self.place = place
-        self.tokens = place.tokens
-        self.match = matching(place.tokens)
+        self.tokens = closed(place.tokens, place.at)
+        self.match = matching(self.tokens)
         self.lookup = lookup
         self.select: Select | None = None
         """The innermost SELECT around the cursor."""
         self.ctes: dict[str, Source] = {}
         """The CTEs that a FROM at the cursor may name."""
+        self.is_change = False
+        """Whether the cursor is in a statement about a table, outside of a query."""
         start = self._query_start()
-        if start is not None:
+        if self._target(start):
+            self.is_change = self.select is not None and not self.select.low
+        elif start is not None:
             self._query(start, len(self.tokens), {}, None)
 
     def _query_start(self) -> int | None:
@@ -89,6 +104,28 @@ class Scope:
             if token.text == "(" and i + 1 < len(self.tokens) and self.tokens[i + 1].upper in QUERY_WORDS:
                 return i
         return None
+
+    def _target(self, query: int | None) -> bool:
+        """Read UPDATE, MERGE, ALTER ..., or INSERT up to its query, as a SELECT from the tables they name."""
+        first = self.tokens[0].upper
+        high = len(self.tokens)
+        i = next((n for n in range(1, high) if self.tokens[n].upper not in TARGET_WORDS.get(first, ())), high)
+        if first not in TARGET_WORDS or i >= min(self.place.at, high):
+            return False
+        if first == "INSERT" and query is not None and query < self.place.at:
+            return False
+        select = self.select = Select(0, high, None, {})
+        columns = next(
+            (n for n in range(i, high) if self.tokens[n].text == "("), high
+        )  # INSERT INTO t (a, b)
+        i = self._factor(i, columns if first == "INSERT" else high, select)
+        if first == "MERGE" and i < high and self.tokens[i].upper == "USING":
+            i = self._factor(i + 1, high, select)
+        for j in self._top(i, high):
+            if self.tokens[j].kind == "word" and self.tokens[j].upper in ("SET", "ON", "WHERE", "WHEN"):
+                select.clauses.append((self.tokens[j].upper, j))
+        self._nested(i, high, select)
+        return True
 
     def _around(self, low: int, high: int) -> bool:
         return low <= self.place.at < high or self.place.at == high == len(self.tokens)

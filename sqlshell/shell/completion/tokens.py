@@ -137,6 +137,38 @@ class _Reader:
                 self.found.append(Token(kind, word, upper, begin, self.position))
 
 
+_ENDS_EXPRESSION = {"FROM", "WHERE", "GROUP", "HAVING", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "QUALIFY"}
+
+
+def closed(tokens: Sequence[Token], at: int) -> Sequence[Token]:
+    """The tokens with the parentheses closed that are still open at the cursor, before the clause that follows it:
+    in `sum(▮ FROM t` the FROM is not inside. Those of subqueries stay open.
+    """
+    open_ones: list[int] = []
+    for i, token in enumerate(tokens[:at]):
+        if token.text in ("(", "["):
+            open_ones.append(i)
+        elif token.text in (")", "]") and open_ones:
+            open_ones.pop()
+    calls = 0
+    for i in reversed(open_ones):
+        if i + 1 < at and tokens[i + 1].upper in ("SELECT", "WITH", "FROM", "VALUES"):
+            break
+        calls += 1
+    depth = 0
+    for j in range(at + 1, len(tokens)):
+        text = tokens[j].text
+        depth += (text in ("(", "[")) - (text in (")", "]"))
+        if depth < 0:
+            calls, depth = calls - 1, 0
+        if calls <= 0:
+            break
+        if depth == 0 and tokens[j].kind == "word" and tokens[j].upper in _ENDS_EXPRESSION:
+            end = Token("other", ")", ")", tokens[j].start, tokens[j].start)
+            return [*tokens[:j], *[end] * calls, *tokens[j:]]
+    return tokens
+
+
 def matching(tokens: Sequence[Token]) -> list[int]:
     """For each opening parenthesis the index of its closing one; len(tokens) where there is none."""
     match = [-1] * len(tokens)

@@ -5,15 +5,23 @@ from __future__ import annotations
 STATEMENTS = (
     "SELECT", "WITH", "FROM", "CREATE", "SHOW", "DESCRIBE", "EXPLAIN", "SET", "SUMMARIZE", "INSERT INTO", "DROP",
     "VALUES", "UPDATE", "DELETE FROM", "MERGE INTO", "CACHE TABLE", "UNCACHE TABLE", "CLEAR CACHE", "USE", "RESET",
-    "SOURCE", "TABLE",
+    "SOURCE", "TABLE", "ALTER TABLE", "OPTIMIZE", "VACUUM", "RESTORE TABLE", "TRUNCATE TABLE", "UNDROP TABLE",
+    "COPY INTO", "COPY", "DECLARE VARIABLE", "EXECUTE IMMEDIATE", "COMMENT ON", "DIFF", "REORG TABLE",
+    "PUBLISH BRANCH", "REFRESH MODEL",
 )  # fmt: skip
 AFTER = {
-    "CREATE": ("TEMPORARY VIEW", "OR REPLACE TEMPORARY VIEW", "TABLE", "VIEW", "SCHEMA", "FUNCTION", "MODEL"),
+    "CREATE": ("TEMPORARY VIEW", "OR REPLACE TEMPORARY VIEW", "TABLE", "VIEW", "SCHEMA", "FUNCTION", "MODEL",
+               "OR REPLACE TABLE", "TAG", "BRANCH", "SECRET"),
     "REPLACE": ("TEMPORARY VIEW", "TABLE", "VIEW", "FUNCTION", "MODEL"),
     "TEMPORARY": ("VIEW", "FUNCTION"),
     "TEMP": ("VIEW",),
-    "DROP": ("VIEW", "TABLE", "SCHEMA", "FUNCTION", "MODEL"),
-    "SHOW": ("TABLES", "VIEWS", "FUNCTIONS", "COLUMNS IN", "CREATE TABLE", "SCHEMAS", "CATALOGS", "MODELS"),
+    "DROP": ("VIEW", "TABLE", "SCHEMA", "FUNCTION", "MODEL", "TAG", "BRANCH", "SECRET"),
+    "SHOW": ("TABLES", "VIEWS", "FUNCTIONS", "COLUMNS IN", "CREATE TABLE", "SCHEMAS", "CATALOGS", "MODELS", "TAGS",
+             "BRANCHES FOR", "SECRETS", "PARTITIONS", "TBLPROPERTIES", "CREATE MODEL"),
+    "ALTER": ("TABLE", "VIEW", "MODEL"),
+    "RESTORE": ("TABLE", "MODEL"),
+    "COMMENT": ("ON TABLE", "ON VIEW", "ON COLUMN", "ON SCHEMA"),
+    "COPY": ("INTO",),
     "DESCRIBE": ("TABLE", "QUERY", "FUNCTION", "HISTORY", "EXTENDED"),
     "DESC": ("TABLE", "QUERY", "FUNCTION", "HISTORY"),
     "EXPLAIN": ("SELECT", "EXTENDED", "OPTIMIZER", "STAGES", "ANALYZE", "FORMATTED", "COST"),
@@ -47,6 +55,10 @@ AFTER = {
 """Words after a word that nothing else may follow (at least first)."""
 
 BEGINNING_ONLY = {
+    "ALTER",
+    "RESTORE",
+    "COMMENT",
+    "COPY",
     "CREATE",
     "DROP",
     "SHOW",
@@ -59,6 +71,29 @@ BEGINNING_ONLY = {
     "MERGE",
 }
 """These lead to other words only as a statement's first word."""
+
+NAMES_RELATION = {"OPTIMIZE", "VACUUM", "UPDATE", "SUMMARIZE", "DIFF"}
+"""Statements whose first word a relation follows."""
+
+AFTER_TARGET = {
+    "OPTIMIZE": ("WHERE", "ZORDER BY (", "FULL"),
+    "VACUUM": ("RETAIN", "DRY RUN", "LITE", "FULL", "HOURS"),
+    "RESTORE": ("TO VERSION AS OF", "TO TIMESTAMP AS OF"),
+    "ALTER": (
+        "ADD COLUMN", "DROP COLUMN", "RENAME COLUMN", "ALTER COLUMN", "RENAME TO", "ADD CONSTRAINT", "DROP CONSTRAINT",
+        "SET TBLPROPERTIES (", "UNSET TBLPROPERTIES (", "CLUSTER BY (", "COLUMN", "CONSTRAINT", "TYPE", "SET NOT NULL",
+        "DROP NOT NULL", "SET DEFAULT", "DROP DEFAULT", "COMMENT", "FIRST", "AFTER",
+    ),
+    "UPDATE": ("SET", "WHERE", "AND", "OR", "AS"),
+    "INSERT": ("VALUES", "SELECT", "BY NAME", "REPLACE WHERE", "REPLACE USING (", "PARTITION ("),
+    "MERGE": (
+        "USING", "ON", "WHEN MATCHED THEN", "WHEN NOT MATCHED THEN", "WHEN NOT MATCHED BY SOURCE THEN", "UPDATE SET",
+        "INSERT", "DELETE", "VALUES (", "THEN", "AND", "OR", "AS",
+    ),
+    "TRUNCATE": (),
+    "COPY": ("FROM", "FILEFORMAT =", "COPY_OPTIONS (", "FORMAT_OPTIONS (", "TO"),
+}  # fmt: skip
+"""What may follow in these statements, behind their table."""
 
 AFTER_ITEM = ("FROM", "AS", "WHERE", "OVER (", "BETWEEN", "IN (", "IS", "LIKE", "AND", "OR")
 AFTER_RELATION = (
