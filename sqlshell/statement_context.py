@@ -226,11 +226,27 @@ class StatementContext:
         return self._session.variable(name) if self._temporary else None
 
     def resolve_function(self, name: tuple[str, ...]) -> SqlFunction | None:
-        """A temporary SQL function."""
+        """A temporary function of the session, else one that the warehouse stores."""
+        from sqlshell import relations
+        from sqlshell.plan.stored_function import KIND, function_of
+
         parts = tuple(p.lower() for p in name)
-        if not self._temporary or parts[:-1] not in ((), ("session",), ("system", "session")):
+        if parts[:-1] in ((), ("session",), ("system", "session")):
+            temporary = self._session.functions.get(parts[-1]) if self._temporary else None
+            if temporary is not None or len(parts) > 1:
+                return temporary
+        if len(parts) > 3 or (len(parts) == 3 and parts[0] not in relations.CATALOGS):
             return None
-        return self._session.functions.get(parts[-1])
+        found = self._session.catalog.get(KIND, relations.qualify(parts, self.current_schema))
+        return None if found is None else function_of(found)
+
+    def for_function(self, fn: SqlFunction) -> Self:
+        """What the text of a function sees: of a stored one, the schema it was made in and nothing of the session."""
+        if fn.schema is None:
+            return self
+        inner = copy(self)
+        inner.current_schema, inner._temporary = fn.schema, False
+        return inner
 
     def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:
         """The files at a path; each path is looked at once per statement."""

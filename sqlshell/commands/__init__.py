@@ -50,6 +50,7 @@ _HANDLERS = {
     "DropVariable": "variables.drop",
     "ExecuteImmediate": "variables.execute_immediate",
     "CreateFunction": "functions.create_function",
+    "CreatePythonFunction": "functions.create_python_function",
     "DropFunction": "functions.drop_function",
     "CreateSecret": "secrets.create_secret",
     "DropSecret": "secrets.drop_secret",

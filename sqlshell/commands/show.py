@@ -32,7 +32,7 @@ def show(session: Session, s: st.Show) -> Result:
         case "functions":
             from sqlshell.functions.registry import load
 
-            own = [] if s.scope == "system" else list(session.functions)
+            own = [] if s.scope == "system" else [*session.functions, *_stored_functions(session, s)]
             known = own if s.scope == "user" else [*load(), *own]
             return Result(strings("function"), [(n,) for n in like(known, s.pattern)])
         case "columns":
@@ -50,6 +50,15 @@ def show(session: Session, s: st.Show) -> Result:
 
             return show_partitions(session, s)
     raise NotSupportedError(f"SHOW {s.kind.upper()} is not supported", span=s.target_span)
+
+
+def _stored_functions(session: Session, s: st.Show) -> list[str]:
+    """The warehouse's functions in a schema, by their full names."""
+    from sqlshell.plan.stored_function import KIND
+
+    schema = relations.schema_name(s.target, s.target_span) if s.target else session.current_schema
+    relations.require_schema(session, schema, s.target_span)
+    return [o.full_name for o in session.catalog.list_objects(KIND, schema)]
 
 
 def _relations(session: Session, s: st.Show) -> Result:

@@ -67,6 +67,10 @@ class AsyncConnection:
         """Make Arrow data a temporary view."""
         await self.call(self.sync.register, name, data)
 
+    async def create_function(self, name: str, fn: Any, *args: Any, **options: Any) -> None:
+        """Make a Python function a temporary SQL function (see `Connection.create_function`)."""
+        await self.call(lambda: self.sync.create_function(name, fn, *args, **options))
+
     def cancel(self) -> None:
         """Stop the running statement."""
         self.sync.cancel()

@@ -176,6 +176,44 @@ class Connection(Metadata, AdbcConnection):
         finally:
             self.unregister(name)
 
+    def create_function(
+        self,
+        name: str,
+        fn: Callable[..., Any] | str,
+        parameters: Mapping[str, str] | Sequence[str] | None = None,
+        returns: str | None = None,
+        *,
+        kind: str = "scalar",
+        arrow: bool = False,
+        null_call: bool = True,
+        deterministic: bool = True,
+    ) -> None:
+        """Make a Python function (or `module:name`) a temporary SQL function, run in the workers.
+
+        Types are DDL texts, or come from the function's annotations. A `scalar` function gives a value per row, an
+        `aggregate` takes a list of the group's values per parameter, a `table` function yields rows (`returns` names
+        the columns). With `arrow` it takes and gives pyarrow arrays. Without `null_call` a NULL argument gives NULL.
+        """
+        from sqlshell.connect.functions import python_function
+
+        made = python_function(
+            name,
+            fn,
+            parameters,
+            returns,
+            kind=kind,
+            arrow=arrow,
+            null_call=null_call,
+            deterministic=deterministic,
+        )
+        with self.lock:
+            self.session.functions[name.lower()] = made
+
+    def drop_function(self, name: str) -> bool:
+        """Drop a temporary function; False when there is none."""
+        with self.lock:
+            return self.session.functions.pop(name.lower(), None) is not None
+
     def barrier_map(
         self,
         query: str,

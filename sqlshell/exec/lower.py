@@ -70,7 +70,7 @@ class Lowering:
     def __init__(self, task: TaskInput, meter: Meter | None = None) -> None:
         self.task = task
         self._meter = meter
-        self.kernel = Kernel(task.settings, deterministic=task.deterministic)
+        self.kernel = Kernel(task.settings, deterministic=task.deterministic, partition=task.partition)
         self._scans = 0
         self._caches: dict[int, pl.LazyFrame] = {}
         self._recursive: dict[str, pl.LazyFrame] = {}

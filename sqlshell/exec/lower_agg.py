@@ -92,6 +92,10 @@ class AggView:
         """ANSI cast of values."""
         return self.kernel.cast(e, source, target, safe)
 
+    def failure(self, condition: str, *details: str) -> Exception:
+        """What a Python body raises for a group it refuses."""
+        return self.kernel.at(self.call).failure(condition, *details)
+
     def raise_if(self, bad: pl.Expr, condition: str, value: pl.Expr, *details: Any) -> pl.Expr:
         """`value`, or an error at this call where `bad` is true."""
         return self.kernel.at(self.call).raise_if(bad, condition, value, *details)

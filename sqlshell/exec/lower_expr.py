@@ -33,6 +33,7 @@ from sqlshell.expr.expr import (
     LambdaVar,
     Literal,
     Or,
+    PythonCall,
     Value,
     columns_of,
 )
@@ -55,13 +56,17 @@ class Kernel:
 
     pl = pl
 
-    def __init__(self, settings: Any = None, tz: str | None = None, *, deterministic: bool = False) -> None:
+    def __init__(
+        self, settings: Any = None, tz: str | None = None, *, deterministic: bool = False, partition: int = 0
+    ) -> None:
         self.settings = settings
+        self.partition = partition
+        """The number of the task among those of its stage."""
         self.deterministic = deterministic
         self.tz: str = tz or (settings.get("sqlshell.timeZone") if settings else None) or "UTC"
         self.mask: pl.Expr | None = None
         """Where the value of the call being lowered is wanted; None for everywhere."""
-        self._call: Call | AggCall | Cast | None = None
+        self._call: Call | AggCall | Cast | PythonCall | None = None
         self._env: dict[int, pl.Expr] = {}
 
     def _view(self, **changes: Any) -> Kernel:
@@ -320,7 +325,7 @@ class Kernel:
                 out[at] = _blank(self.mask, out[at], call.args[at].type)
         return out
 
-    def at(self, call: Call | AggCall | Cast) -> Kernel:
+    def at(self, call: Call | AggCall | Cast | PythonCall) -> Kernel:
         """The view a lowering of `call` gets."""
         return self._view(_call=call)
 
@@ -384,6 +389,12 @@ def _call(k: Kernel, e: Call) -> pl.Expr:
         raise NotSupportedError(f"function {e.fn} cannot run here", span=e.span)
     args = k.lower_args(e)
     return row.lower(k.at(e), *args)  # type: ignore[no-any-return]
+
+
+def _python_call(k: Kernel, e: PythonCall) -> pl.Expr:
+    from sqlshell.exec import python_calls
+
+    return python_calls.lower(k, e)
 
 
 def _cast(k: Kernel, e: Cast) -> pl.Expr:
@@ -478,6 +489,7 @@ _HANDLERS: dict[type[Any], Callable[[Kernel, Any], pl.Expr]] = {
     Literal: _literal,
     Value: _literal,
     Call: _call,
+    PythonCall: _python_call,
     Cast: _cast,
     And: _and_expr,
     Or: _or_expr,

@@ -37,7 +37,7 @@ from sqlshell.exec.planner_agg import plan_aggregate
 from sqlshell.exec.planner_join import plan_join
 from sqlshell.exec.ranges import Ranged, bare, can_read_ranges, choose_bounds, layouts, origin
 from sqlshell.exec.stage import Output, Stage, StageGraph, StageInput, TaskLayout
-from sqlshell.expr.expr import Column, Expr, SortKey
+from sqlshell.expr.expr import Column, Expr, PythonCall, SortKey
 from sqlshell.optimizer.properties import is_deterministic
 from sqlshell.plan.logical import (
     Aggregate,
@@ -71,6 +71,9 @@ BOUNDED_ROWS = 1_000_000
 POOL_PAYS = 16 << 20
 """With `workers` set and nothing else, files below this size still run solo."""
 
+PYTHON_PAYS = 300_000
+"""Rows of a Python function (about a microsecond each) from which the processes of a pool pay."""
+
 MAX_PARTITIONS = 512
 
 SMALL_SCAN = 512 << 10
@@ -96,7 +99,15 @@ def choose_partitions(plan: Plan, settings: Mapping[str, Any]) -> int:
         return max(2, workers or 0, needed)
     if (workers or 1) > 1 and estimate.scanned(plan) > POOL_PAYS:
         return max(int(workers), needed)
+    if workers != 1 and _python_rows(plan) > PYTHON_PAYS:
+        return max(int(workers or platform.cpu_count()), needed)
     return 1
+
+
+def _python_rows(plan: Plan) -> float:
+    """How many rows Python functions see, one at a time in each process."""
+    calls = [n for n in plan.walk() if any(e.collect(PythonCall) for e in n.exprs)]
+    return max((estimate.rows(c) for n in calls for c in n.children or (n,)), default=0)
 
 
 def solo_graph(plan: Plan, settings: Mapping[str, Any]) -> StageGraph:

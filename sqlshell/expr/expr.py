@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlshell.errors import Span
+    from sqlshell.expr.python_function import PythonFunction
 
 
 class Expr(Node):
@@ -78,6 +79,21 @@ class Call(Expr):
     type: SqlType
     nullable: bool = True
     span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class PythonCall(Expr):
+    """A Python function applied to arguments of its parameters' types; an aggregate to the list of a group's rows.
+
+    Opaque: it may fail on any row, and nothing is known of its value. A table function gives an array of structs.
+    """
+
+    child_fields: ClassVar = ("args",)
+    function: PythonFunction
+    args: tuple[Expr, ...]
+    type: SqlType
+    span: Span | None = field(default=None, compare=False)
+    nullable: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlshell.functions.aggregate_row import aggregate_row, never
+from sqlshell.functions.aggregate_sketch import SKETCHES
 from sqlshell.functions.aggregate_stats import STATISTICS
 from sqlshell.functions.aggregate_values import VALUES
 from sqlshell.functions.bounds import argument_bounds
@@ -302,4 +303,5 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     *VALUES,
     *STATISTICS,
+    *SKETCHES,
 )

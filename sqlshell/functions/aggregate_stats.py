@@ -302,10 +302,8 @@ def _percentile_approx_type(types: Types, _: Any) -> SqlType:
 
 
 def _mode(k: Any, *args: Any) -> Any:
-    key = None if args else k.call.order_by[0]
-    a = args[0] if args else k.order_columns[0]
-    ties = a.drop_nulls().mode()
-    return ties.sort(descending=key is not None and not key.ascending).first()
+    ties = args[0].drop_nulls().mode()
+    return ties.sort(descending=any(not key.ascending for key in k.call.order_by)).first()
 
 
 STATISTICS: tuple[Function, ...] = (

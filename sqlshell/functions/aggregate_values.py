@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Types = tuple[SqlType, ...]
 
+PYTHON_INPUT = "sqlshell_rows"
+
 
 # Min, max, first, last
 
@@ -94,13 +96,29 @@ def _unbox(_: Any, state: Any) -> Any:
     return state.struct.field("value")
 
 
-def _max_by(k: Any, value: Any, key: Any) -> Any:
+def _several_by(k: Any, value: Any, key: Any, *, largest: bool) -> Any:
+    """The array of the values of the `count` largest or smallest keys; of equal keys, as in Spark, the later first."""
+    present = key.is_not_null()
+    keys, values = key.filter(present).reverse(), value.filter(present).reverse()
+    best = values.sort_by(keys, descending=largest, maintain_order=True).head(k.count(2))
+    return k.pl.when(present.any()).then(best.implode())
+
+
+def _by_type(types: Types, _: Any = None) -> SqlType:
+    return Array(types[0]) if len(types) > 2 else types[0]
+
+
+def _max_by(k: Any, value: Any, key: Any, *count: Any) -> Any:
+    if count:
+        return _several_by(k, value, key, largest=True)
     if isinstance(k.type(1), Fractional) or _nested(k.type(1)):
         return value.filter(key.is_not_null()).sort_by(key.drop_nulls(), maintain_order=True).last()
     return value.max_by(key)
 
 
-def _min_by(k: Any, value: Any, key: Any) -> Any:
+def _min_by(k: Any, value: Any, key: Any, *count: Any) -> Any:
+    if count:
+        return _several_by(k, value, key, largest=False)
     if isinstance(k.type(1), Fractional) or _nested(k.type(1)):
         return value.filter(key.is_not_null()).sort_by(key.drop_nulls(), maintain_order=True).first()
     return value.min_by(key)
@@ -157,6 +175,30 @@ def _collect_list(k: Any, a: Any) -> Any:
 
 def _collect_set(_: Any, a: Any) -> Any:
     return a.drop_nulls().unique(maintain_order=True).implode()
+
+
+def _distinct_elements(_: Any, a: Any) -> Any:
+    return (
+        a.drop_nulls()
+        .explode(empty_as_null=False, keep_nulls=False)
+        .drop_nulls()
+        .unique(maintain_order=True)
+        .implode()
+    )
+
+
+def _rows_of_group(k: Any, *parts: Any) -> Any:
+    """The group's rows, those FILTER leaves out aside, as a list of structs."""
+    pl = k.pl
+    rows = pl.struct([p.alias(f.name) for p, f in zip(parts, k.call.type.element.fields, strict=True)])
+    ordered = k.ordered(rows)
+    # DISTINCT dropped what FILTER leaves out, as it drops rows with a NULL.
+    whole = k.keep is None or k.call.distinct
+    return (ordered if whole else ordered.filter(k.ordered(k.keep))).implode()
+
+
+def _rows_type(types: Types, _: Any = None) -> SqlType:
+    return Array(Struct(tuple(Field(f"p{i}", t) for i, t in enumerate(types))), False)
 
 
 def _listagg(k: Any, a: Any, *_: Any) -> Any:
@@ -223,19 +265,21 @@ VALUES: tuple[Function, ...] = (
     ),
     aggregate_row(
         "max_by",
-        "T, U -> T",
-        "The first argument where the second is largest.",
+        "any, orderable -> fn | any, orderable, int -> fn",
+        "The first argument where the second is largest; with a count, the array of the first such ones.",
         "max_by(x, y) FROM VALUES ('a', 10), ('b', 50), ('c', 20) AS t(x, y)",
         lower=_max_by,
+        returns=_by_type,
         strict=False,
         example_result="b",
     ),
     aggregate_row(
         "min_by",
-        "T, U -> T",
-        "The first argument where the second is smallest.",
+        "any, orderable -> fn | any, orderable, int -> fn",
+        "The first argument where the second is smallest; with a count, the array of the first such ones.",
         "min_by(x, y) FROM VALUES ('a', 10), ('b', 50), ('c', 20) AS t(x, y)",
         lower=_min_by,
+        returns=_by_type,
         strict=False,
         example_result="a",
     ),
@@ -284,6 +328,27 @@ VALUES: tuple[Function, ...] = (
         ordered=True,
         lower=_collect_set,
         example_result="[1,2]",
+    ),
+    aggregate_row(
+        "collect_union",
+        "array<T> -> array<T>",
+        "Array of the distinct elements of all arrays.",
+        "collect_union(x) FROM VALUES (array(1, 2)), (array(2, 3)) AS t(x)",
+        nullable=never,
+        ordered=True,
+        lower=_distinct_elements,
+        example_result="[1,2,3]",
+    ),
+    aggregate_row(
+        PYTHON_INPUT,
+        "any... -> fn",
+        "The rows of a group: what an aggregate function written in Python is asked about.",
+        "",
+        returns=_rows_type,
+        nullable=never,
+        ordered=True,
+        lower=_rows_of_group,
+        strict=False,
     ),
     aggregate_row(
         "listagg",

@@ -7,7 +7,7 @@ from typing import Any
 from sqlshell.errors import AnalysisError
 from sqlshell.functions.array_search import SEARCHES
 from sqlshell.functions.array_sequence import SEQUENCES
-from sqlshell.functions.common import let, unsupported
+from sqlshell.functions.common import constant, let, unsupported
 from sqlshell.functions.registry import Function
 from sqlshell.types import Array, Field, Fractional, Map, SqlType, Struct
 
@@ -263,6 +263,13 @@ def _join(k: Any, items: Any, delimiter: Any, *replacement: Any) -> Any:
     return items.list.eval(pl.element().fill_null(replacement[0])).list.join(delimiter)
 
 
+def _shuffle(k: Any, items: Any, seed: Any = None) -> Any:
+    start = None if seed is None else constant(k, 1, "seed")
+    return items.list.sample(
+        n=items.list.len(), shuffle=True, seed=None if start is None else start % (1 << 62)
+    )
+
+
 def _arrays_zip(k: Any, *args: Any) -> Any:
     """Structs of the elements at equal positions, the shorter arrays filled with NULLs."""
     pl = k.pl
@@ -484,6 +491,15 @@ FUNCTIONS: tuple[Function, ...] = (
         "arrays_zip(array(1, 2), array('a', 'b'))",
         lower=_arrays_zip,
         returns=_zip_type,
+    ),
+    Function(
+        "shuffle",
+        "array<T>, [bigint] -> array<T>",
+        "The array in a random order.",
+        "array_sort(shuffle(array(3, 1, 2)))",
+        lower=_shuffle,
+        deterministic=False,
+        example_result="[1,2,3]",
     ),
     *SEARCHES,
     *SEQUENCES,

@@ -12,7 +12,7 @@ from sqlshell.types import VOID
 
 
 def _typeof(k: Any, value: Any) -> Any:
-    return k.pl.lit(str(k.type(0)))
+    return k.pl.lit(str(k.type(0)).replace("`", ""))  # Spark quotes no field name here
 
 
 def _version(k: Any) -> Any:
@@ -35,6 +35,16 @@ def _assert_true(k: Any, condition: Any, message: Any = None) -> Any:
     return k.raise_if(bad, "USER_RAISED_EXCEPTION", pl.lit(None), text)
 
 
+def _row_id(k: Any) -> Any:
+    """The task's number in the upper 31 bits, the row's number in its task below."""
+    pl = k.pl
+    return pl.row_index().cast(pl.Int64) + (k.partition << 33)
+
+
+def _partition_id(k: Any) -> Any:
+    return k.pl.lit(k.partition, dtype=k.pl.Int32)
+
+
 def _constant(name: str, result: str, doc: str, *aliases: str) -> Function:
     return Function(name, f"() -> {result}", doc, f"{name}()", aliases=aliases, strict=False,
                     nullable=lambda n: False)  # fmt: skip
@@ -49,6 +59,12 @@ FUNCTIONS = (
     _constant("current_user", "string", "The user.", "user", "session_user"),
     _constant("current_schema", "string", "The current schema.", "current_database"),
     _constant("current_catalog", "string", "The current catalog."),
+    _constant("current_path", "string", "Where names of functions are looked up."),
+    Function("monotonically_increasing_id", "() -> bigint", "A number per row, growing with the rows of a task.",
+             "monotonically_increasing_id()", lower=_row_id, strict=False, deterministic=False,
+             nullable=lambda n: False),
+    Function("spark_partition_id", "() -> int", "The number of the task that makes the row.", "spark_partition_id()",
+             lower=_partition_id, strict=False, deterministic=False, nullable=lambda n: False),
     Function("version", "() -> string", "The version of sqlshell.", "version() IS NOT NULL", lower=_version,
              strict=False, nullable=lambda n: False),
     Function("typeof", "any -> string", "The type of an expression.", "typeof(1.5)", lower=_typeof, strict=False,

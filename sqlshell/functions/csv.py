@@ -6,15 +6,14 @@ import csv
 import re
 from typing import Any
 
-from sqlshell.errors import AnalysisError, NotSupportedError, ParseError
-from sqlshell.expr.expr import Call, Literal
+from sqlshell.errors import AnalysisError, ParseError
 from sqlshell.functions.common import constant, per_distinct, unsupported
+from sqlshell.functions.options import format_name, options_of, read_by
 from sqlshell.functions.registry import Function
 from sqlshell.types import (
     STRING,
     Array,
     Binary,
-    Date,
     Field,
     Map,
     SqlType,
@@ -34,28 +33,6 @@ _KNOWN = {
     "timestampntzformat",
     "mode",
 }
-
-
-def options_of(args: Any, i: int, known: set[str], fn: str, span: Any = None) -> dict[str, str]:
-    """The options map (constants) at argument `i` by lower-case name; unknown ones are refused."""
-    if len(args) <= i:
-        return {}
-    arg = args[i]
-    if isinstance(arg, Literal) and isinstance(arg.value, tuple):
-        found = {str(n): str(v) for n, v in arg.value}
-    elif isinstance(arg, Call) and arg.fn == "map" and all(isinstance(a, Literal) for a in arg.args):
-        values = [str(a.value) for a in arg.args if isinstance(a, Literal)]
-        found = dict(zip(values[::2], values[1::2], strict=True))
-    else:
-        raise AnalysisError(
-            f"the options of {fn} are a map of constants",
-            condition="INVALID_OPTIONS.NON_MAP_FUNCTION",
-            span=span,
-        )
-    for name in found:
-        if name.lower() not in known:
-            raise NotSupportedError(f"the option {name} of {fn} is not supported", span=span)
-    return {n.lower(): v for n, v in found.items()}
 
 
 def cells(text: str, sep: str = ",", quote: str = '"') -> list[str | None]:
@@ -98,26 +75,10 @@ def _from_csv(k: Any, text: Any, schema: Any, _: Any = None) -> Any:
 
 
 def _read(k: Any, e: Any, t: SqlType, options: dict[str, str]) -> Any:
-    from sqlshell.functions.datetime_format import parsed
-
     if isinstance(t, (Array, Map, Struct)):
         raise unsupported(k, f"a CSV field cannot be {t}")
-    form = options.get(_format_name(t))
-    if form is None:
-        return k.cast(e, STRING, t, True)
-    instant = parsed(k, e, form)
-    if isinstance(t, Timestamp):
-        return instant
-    wall = k.to_wall(instant)
-    return wall.dt.date() if isinstance(t, Date) else wall
-
-
-def _format_name(t: SqlType) -> str:
-    if isinstance(t, Date):
-        return "dateformat"
-    if isinstance(t, TimestampNtz):
-        return "timestampntzformat"
-    return "timestampformat" if isinstance(t, Timestamp) else ""
+    form = options.get(format_name(t))
+    return k.cast(e, STRING, t, True) if form is None else read_by(k, e, t, form)
 
 
 def _schema_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
@@ -166,7 +127,7 @@ def _written(k: Any, e: Any, t: SqlType, options: dict[str, str]) -> Any:
 
     if isinstance(t, (Array, Map, Struct, Binary)):
         raise unsupported(k, f"to_csv does not write {t}")
-    form = options.get(_format_name(t))
+    form = options.get(format_name(t))
     if isinstance(t, Timestamp):
         return datetime_pattern.write(k, k.to_wall(e), e, form or "yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
     if isinstance(t, TimestampNtz):

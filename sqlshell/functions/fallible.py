@@ -6,7 +6,7 @@ never overflows; an `int + int` widened to bigint does not either).
 
 from __future__ import annotations
 
-from sqlshell.expr.expr import AggCall, Call, Cast, Expr, Lambda, Literal
+from sqlshell.expr.expr import AggCall, Call, Cast, Expr, Lambda, Literal, PythonCall
 from sqlshell.functions import registry
 from sqlshell.functions.bounds import arithmetic_bounds, largest_step, type_bounds
 from sqlshell.types import (
@@ -42,7 +42,7 @@ def _node_can_fail(n: object) -> bool:
         return call_can_fail(n)
     if isinstance(n, Cast):
         return not n.safe and cast_can_fail(n.arg.type, n.type)
-    return False
+    return isinstance(n, PythonCall)
 
 
 def call_can_fail(call: Call | AggCall) -> bool:

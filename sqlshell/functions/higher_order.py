@@ -67,6 +67,59 @@ def _transform_keys(k: Any, m: Any, _: Any) -> Any:
     return checked(k, entries_of(k, keys, m.list.eval(k.pl.element().struct.field("value")), t.key, t.value))
 
 
+def _map_zip_with(k: Any, left: Any, right: Any, _: Any) -> Any:
+    pl, a, b = k.pl, k.type(0), k.type(1)
+    key, x, y = k.dtype(a.key), k.dtype(a.value), k.dtype(b.value)
+    aligned = pl.Struct({"k": pl.List(key), "x": pl.List(x), "y": pl.List(y)})
+
+    def run(rows: Any) -> Any:
+        """Per row the keys of both maps, those of the first before new ones, and what each map has for them."""
+        frame = rows.struct.unnest().with_row_index("__row")
+        known = pl.col("a").is_not_null() & pl.col("b").is_not_null()
+
+        def entries(side: str, value: str) -> Any:
+            flat = frame.filter(known & (pl.col(side).list.len() > 0)).select("__row", side).explode(side)
+            return flat.select(
+                "__row",
+                pl.col(side).struct.field("key").alias("k"),
+                pl.col(side).struct.field("value").alias(value),
+            )
+
+        first, second = entries("a", "x").with_row_index("__at"), entries("b", "y")
+        both = first.join(
+            second,
+            on=["__row", "k"],
+            how="full",
+            coalesce=True,
+            nulls_equal=True,
+            maintain_order="left_right",
+        ).sort("__row", "__at", nulls_last=True, maintain_order=True)
+        lists = both.group_by("__row", maintain_order=True).agg("k", "x", "y")
+        back = frame.select("__row", known.alias("known")).join(
+            lists, on="__row", how="left", maintain_order="left"
+        )
+        full = [
+            pl.when("known").then(pl.coalesce(pl.col(n), pl.lit([], dtype=t)).cast(t)).alias(n)
+            for n, t in aligned.to_schema().items()
+        ]
+        return back.select(pl.struct(full)).to_series()
+
+    def build(found: Any) -> Any:
+        keys, xs, ys = (found.struct.field(n) for n in "kxy")
+        values = k.over_elements(2, [keys, xs, ys], lambda _, *of: of)
+        made = entries_of(k, keys, values, k.call.type.key, k.call.type.value)
+        return pl.when(keys.is_not_null()).then(made)
+
+    packed = pl.struct(left.alias("a"), right.alias("b"))
+    return build(packed.map_batches(run, return_dtype=aligned, is_elementwise=True))
+
+
+def _map_zip_with_type(types: Types, args: tuple[Any, ...]) -> SqlType:
+    t = types[0]
+    assert isinstance(t, Map)
+    return Map(t.key, types[2], args[2].nullable)
+
+
 def _transform_values_type(types: Types, args: tuple[Any, ...]) -> SqlType:
     t = types[0]
     assert isinstance(t, Map)
@@ -142,6 +195,14 @@ FUNCTIONS: tuple[Function, ...] = (
         "The entries for which the lambda is true.",
         "map_filter(map(1, 0, 2, 2), (k, v) -> k > v)",
         lower=_map_filter,
+    ),
+    Function(
+        "map_zip_with",
+        "map<K, V>, map<K, W>, (K, V, W) -> R -> fn",
+        "The map of the lambda's values for each key of either map and the two values, NULL where one lacks it.",
+        "map_zip_with(map(1, 2), map(1, 3), (k, a, b) -> a + b)",
+        lower=_map_zip_with,
+        returns=_map_zip_with_type,
     ),
     Function(
         "transform_values",

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlshell.errors import AnalysisError, ParseError
 from sqlshell.functions import json_text
-from sqlshell.functions.common import constant, per_distinct
+from sqlshell.functions.common import constant, per_distinct, unsupported
 from sqlshell.functions.json_decode import decode, schema_ddl
-from sqlshell.functions.json_encode import encode
+from sqlshell.functions.json_encode import OPTIONS, encode
+from sqlshell.functions.options import format_name, options_of, read_by
 from sqlshell.functions.registry import Function
-from sqlshell.types import STRING, Array, SqlType
+from sqlshell.records import replace
+from sqlshell.types import STRING, Array, Map, SqlType, Struct
 
 # What serde and Jackson read differently: single quotes, integers past 64 bits, doubled keys cannot be seen.
 _DOUBTFUL = r"'|\d{19}|^\s*[^\s{\[\"0-9tfn-]|[^\s\]}\"0-9a-z]\s*$|\}\s*\S+$"
+
+_LEADING_ZEROS = re.compile(r'("(?:[^"\\]|\\.)*")|(?<=[\[:,\s-])0+(?=\d)')
+"""Zeros before a number, or (group 1) a text, which stays."""
 
 _NUMBERS = r"0\.00|\d{8}\.\d|[eE][+-]?\d"
 """Doubles that Java writes with an exponent, or Rust does."""
@@ -66,15 +72,53 @@ def _object_keys(k: Any, text: Any) -> Any:
     return per_distinct(k, run, k.pl.List(k.pl.String), text)
 
 
-def _to_json(k: Any, value: Any) -> Any:
-    return encode(k, value, k.type(0))
+def _options(k: Any, i: int, known: set[str]) -> dict[str, str]:
+    return options_of(k.call.args, i, known, k.call.fn, k.call.span)
 
 
-def _from_json(k: Any, text: Any, schema: Any) -> Any:
+def _to_json(k: Any, value: Any, _: Any = None) -> Any:
+    return encode(k, value, k.type(0), _options(k, 1, OPTIONS))
+
+
+def _from_json(k: Any, text: Any, schema: Any, _: Any = None) -> Any:
     from zoneinfo import ZoneInfo
 
     t, zone = k.call.type, ZoneInfo(k.tz)
-    return per_distinct(k, lambda s: decode(s, t, zone), k.dtype(t), text)
+    options = _options(k, 2, {"timestampformat", "timestampntzformat", "dateformat", "mode"})
+    if options.get("mode", "PERMISSIVE").upper() != "PERMISSIVE":
+        raise unsupported(k, "from_json reads in PERMISSIVE mode only")
+    read = _as_text(t, options)
+    found = per_distinct(k, lambda s: decode(s, read, zone), k.dtype(read), text)
+    return found if read == t else _formatted(k, found, t, options)
+
+
+def _as_text(t: SqlType, options: dict[str, str]) -> SqlType:
+    """`t` with text in place of what a pattern reads."""
+    if isinstance(t, Struct):
+        return Struct(tuple(replace(f, type=_as_text(f.type, options)) for f in t.fields))
+    if isinstance(t, Array):
+        return replace(t, element=_as_text(t.element, options))
+    if isinstance(t, Map):
+        return replace(t, value=_as_text(t.value, options))
+    return STRING if format_name(t) in options else t
+
+
+def _formatted(k: Any, e: Any, t: SqlType, options: dict[str, str]) -> Any:
+    pl = k.pl
+    if isinstance(t, Struct):
+
+        def build(s: Any) -> Any:
+            parts = [_formatted(k, s.struct.field(f.name), f.type, options).alias(f.name) for f in t.fields]
+            return pl.when(s.is_not_null()).then(pl.struct(parts))
+
+        return k.let([e], build)
+    if isinstance(t, Array):
+        return e.list.eval(_formatted(k, pl.element(), t.element, options))
+    if isinstance(t, Map):
+        value = _formatted(k, pl.element().struct.field("value"), t.value, options)
+        return e.list.eval(pl.struct(pl.element().struct.field("key"), value.alias("value")))
+    form = options.get(format_name(t))
+    return e if form is None else read_by(k, e, t, form)
 
 
 def _schema_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
@@ -91,9 +135,12 @@ def _schema_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
         return parse_schema(text)
 
 
-def _schema_of(k: Any, text: Any) -> Any:
+def _schema_of(k: Any, text: Any, _: Any = None) -> Any:
     pl = k.pl
+    options = _options(k, 1, {"allownumericleadingzeros"})
     sample = constant(k, 0, "sample")
+    if sample is not None and options.get("allownumericleadingzeros", "false").lower() == "true":
+        sample = _LEADING_ZEROS.sub(lambda m: m.group(1) or "", sample)
     value = None if sample is None else json_text.parse(sample)
     if sample is None or value is json_text.MISSING:
         return pl.lit(None, dtype=pl.String)
@@ -109,12 +156,12 @@ FUNCTIONS = (
     Function("json_object_keys", "string -> fn", "The keys of the outermost JSON object.",
              """json_object_keys('{"f1":"abc","f2":{"f3":"a"}}')""", lower=_object_keys,
              returns=lambda types, args: Array(STRING), nullable=lambda n: True),
-    Function("to_json", "struct -> string | array -> string | map -> string | variant -> string", "A value as JSON.",
+    Function("to_json", "struct, [map] -> string | array, [map] -> string | map, [map] -> string | variant, [map] -> string", "A value as JSON.",
              "to_json(named_struct('a', 1, 'b', 2))", lower=_to_json),
-    Function("from_json", "string, string -> fn", "A JSON text as a value of a type given in DDL.",
+    Function("from_json", "string, string, [map] -> fn", "A JSON text as a value of a type given in DDL.",
              """from_json('{"a":1, "b":0.8}', 'a INT, b DOUBLE')""", lower=_from_json, returns=_schema_type,
              nullable=lambda n: True),
-    Function("schema_of_json", "string -> string", "The schema of a JSON sample in DDL.",
+    Function("schema_of_json", "string, [map] -> string", "The schema of a JSON sample in DDL.",
              """schema_of_json('{"col":0}')""", lower=_schema_of, nullable=lambda n: True),
 )
 # fmt: on

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlshell.functions import datetime_pattern
 from sqlshell.functions.common import unsupported
 from sqlshell.functions.variant_cast import json_text
+from sqlshell.functions.options import format_name
 from sqlshell.types import (
+    TIMESTAMP,
     Array,
     Binary,
     Boolean,
@@ -26,6 +29,9 @@ from sqlshell.types import (
     Void,
 )
 
+Options = dict[str, str]
+OPTIONS = {"timestampformat", "timestampntzformat", "dateformat", "ignorenullfields", "sortkeys"}
+
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _ESCAPES.update({chr(i): f"\\u{i:04X}" for i in range(32) if chr(i) not in _ESCAPES})
 
@@ -35,46 +41,69 @@ def quoted(pl: Any, text: Any) -> Any:
     return pl.lit('"') + text.str.replace_many(list(_ESCAPES), list(_ESCAPES.values())) + pl.lit('"')
 
 
-def encode(k: Any, e: Any, t: SqlType) -> Any:
-    """`e` as JSON; NULL stays NULL."""
+def encode(k: Any, e: Any, t: SqlType, options: Options) -> Any:
+    """`e` as JSON; NULL stays NULL. Options are by lower-case name (`OPTIONS`)."""
     pl = k.pl
     if isinstance(t, Struct):
-        return k.let([e], lambda s: _struct(k, s, t))
+        return k.let([e], lambda s: _struct(k, s, t, options))
     if isinstance(t, Array):
-        items = e.list.eval(encode(k, pl.element(), t.element).fill_null("null"))
+        items = e.list.eval(encode(k, pl.element(), t.element, options).fill_null("null"))
         return pl.lit("[") + items.list.join(",") + pl.lit("]")
     if isinstance(t, Map):
-        return _map(k, e, t)
-    return _leaf(k, e, t)
+        return _map(k, e, t, options)
+    return _leaf(k, e, t, options)
 
 
-def _struct(k: Any, s: Any, t: Struct) -> Any:
+def _struct(k: Any, s: Any, t: Struct, options: Options) -> Any:
     pl = k.pl
     if not t.fields:
         return pl.when(s.is_not_null()).then(pl.lit("{}"))
     parts = []
-    for f in t.fields:
+    nulls = options.get("ignorenullfields", "true").lower() == "false"
+    fields = sorted(t.fields, key=lambda f: f.name) if _flag(options, "sortkeys") else t.fields
+    for f in fields:
         name = '"' + "".join(_ESCAPES.get(c, c) for c in f.name) + '":'
         # Adding to NULL text is NULL, and NULL parts are left out, as Spark leaves out NULL fields.
-        parts.append(pl.lit(name) + encode(k, s.struct.field(f.name), f.type))
+        value = encode(k, s.struct.field(f.name), f.type, options)
+        parts.append(pl.lit(name) + (value.fill_null("null") if nulls else value))
     body = pl.lit("{") + pl.concat_str(parts, separator=",", ignore_nulls=True) + pl.lit("}")
     return pl.when(s.is_not_null()).then(body)
 
 
-def _map(k: Any, e: Any, t: Map) -> Any:
+def _flag(options: Options, name: str) -> bool:
+    return options.get(name, "false").lower() == "true"
+
+
+def _key(k: Any, e: Any, t: SqlType) -> Any:
+    """A map's key as text; structs as Spark's InternalRow prints itself: `[1,a]`."""
+    pl = k.pl
+    if isinstance(t, String):
+        return e
+    if isinstance(t, Struct):
+        parts = [_key(k, e.struct.field(f.name), f.type).fill_null("null") for f in t.fields]
+        return pl.lit("[") + pl.concat_str(parts, separator=",") + pl.lit("]")
+    return k.cast(e, t, String())
+
+
+def _map(k: Any, e: Any, t: Map, options: Options) -> Any:
     pl = k.pl
     pair = pl.element()
-    key = pair.struct.field("key")
-    name = key if isinstance(t.key, String) else k.cast(key, t.key, String())
-    value = encode(k, pair.struct.field("value"), t.value).fill_null("null")
+    if _flag(options, "sortkeys"):
+        e = e.list.eval(pair.sort_by(pair.struct.field("key")))
+    name = _key(k, pair.struct.field("key"), t.key)
+    value = encode(k, pair.struct.field("value"), t.value, options).fill_null("null")
     items = e.list.eval(quoted(pl, name) + pl.lit(":") + value)
     return pl.lit("{") + items.list.join(",") + pl.lit("}")
 
 
-def _leaf(k: Any, e: Any, t: SqlType) -> Any:
+def _leaf(k: Any, e: Any, t: SqlType, options: Options) -> Any:
     pl = k.pl
     if isinstance(t, Variant):
         return json_text(k, e)
+    form = options.get(format_name(t))
+    if form is not None:
+        instant = e if isinstance(t, Timestamp) else k.cast(e, t, TIMESTAMP)
+        return quoted(pl, datetime_pattern.write(k, k.to_wall(instant), instant, form))
     if isinstance(t, Void):
         return pl.lit(None, dtype=pl.String)
     if isinstance(t, String):

@@ -9,6 +9,7 @@ import math
 import os
 from typing import Any
 
+from sqlshell.errors import AnalysisError
 from sqlshell.functions.common import constant, let
 from sqlshell.functions.registry import Function
 
@@ -50,6 +51,25 @@ def _uniform(k: Any, low: Any, high: Any, seed: Any = None) -> Any:
     )
 
 
+_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _randstr(k: Any, length: Any, seed: Any = None) -> Any:
+    pl = k.pl
+    size, start = constant(k, 0, "length"), seed_of(k, 1)
+    if size < 0:
+        raise AnalysisError(
+            f"the length of randstr is 0 or more, not {size}",
+            condition="DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+            span=k.call.span,
+        )
+    at = [pl.row_index().hash(start + i) % len(_LETTERS) for i in range(size)]
+    letters = [
+        n.replace_strict(list(range(len(_LETTERS))), list(_LETTERS), return_dtype=pl.String) for n in at
+    ]
+    return pl.concat_str([pl.row_index().cast(pl.String).str.head(0), *letters])
+
+
 def _uuid(k: Any) -> Any:
     pl = k.pl
 
@@ -69,6 +89,8 @@ ROWS = (
              "randn() < 40", lower=_randn, deterministic=False, strict=False, nullable=lambda n: False),
     Function("uniform", "T, T, [bigint] -> T", "A random number between two bounds.", "uniform(10, 20) < 21",
              lower=_uniform, deterministic=False),
+    Function("randstr", "int, [bigint] -> string", "A random text of so many letters and digits.",
+             "length(randstr(5)) = 5", lower=_randstr, deterministic=False, strict=False, nullable=lambda n: False),
     Function("uuid", "() -> string", "A random UUID.", "length(uuid())", lower=_uuid, deterministic=False,
              strict=False, nullable=lambda n: False),
 )

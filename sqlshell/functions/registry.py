@@ -53,6 +53,7 @@ FAMILIES = (
     "higher_order",
     "json",
     "hashing",
+    "encryption",
     "bitmap",
     "csv",
     "variant",

@@ -18,6 +18,7 @@ from sqlshell.expr.expr import (
     LambdaVar,
     Literal,
     Or,
+    PythonCall,
     SubqueryExpr,
     WindowCall,
 )
@@ -72,6 +73,11 @@ def is_deterministic(e: Node) -> bool:
     return not _cached(e, "_random", _node_random)
 
 
+def runs_python(e: Node) -> bool:
+    """Whether a Python function is called anywhere in `e`."""
+    return _cached(e, "_python", lambda n: isinstance(n, PythonCall))
+
+
 def is_movable(e: Node) -> bool:
     """Whether `e` may be evaluated on more, fewer or other rows than written."""
     return not is_fallible(e) and is_deterministic(e)
@@ -88,7 +94,7 @@ def _cached(e: Node, key: str, test: Callable[[Any], bool]) -> bool:
 def _node_random(e: Any) -> bool:
     if isinstance(e, Call | AggCall):
         return not registry.get(e.fn).deterministic
-    return False
+    return isinstance(e, PythonCall) and not e.function.deterministic
 
 
 def _node_fallible(e: Any) -> bool:
@@ -96,7 +102,7 @@ def _node_fallible(e: Any) -> bool:
         return not e.safe and fallible.cast_can_fail(e.arg.type, e.type)
     if isinstance(e, Call | AggCall):
         return fallible.call_can_fail(e)
-    return isinstance(e, SubqueryExpr)
+    return isinstance(e, SubqueryExpr | PythonCall)
 
 
 def gives_null(e: Expr, missing: frozenset[int]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 _BINARY = (
-    "Add Sub Mul Div IntDiv Mod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift And Or "
+    "Add Sub Mul Div IntDiv Mod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift Distance And Or "
     "EQ NEQ LT LTE GT GTE NullSafeEQ NullSafeNEQ Is Dot Collate Escape RegexpLike Kwarg IntervalSpan Extract "
     "Filter WithinGroup"
 )

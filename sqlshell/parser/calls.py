@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlglot.tokenizer_core import Token
+
 from sqlshell.errors import NotSupportedError, ParseError
 from sqlshell.parser.dialect import words
 from sqlshell.parser.tokens import (
@@ -32,8 +34,6 @@ from sqlshell.parser.type_tokens import skip_type
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlglot.tokenizer_core import Token
-
 MAX_NESTING = 200
 """Deeper parentheses would overflow the stack of the recursive-descent parser behind us."""
 
@@ -50,6 +50,7 @@ _COMMA_FORMS = {
     "POSITION": ("IN",),
     "OVERLAY": ("PLACING", "FROM", "FOR"),
 }
+_FORM_NAMES = {"SUBSTR": "substring", "POSITION": "locate"}
 _TRIM_SIDES = {"BOTH", "LEADING", "TRAILING"}
 _QUERY_STARTS = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
 
@@ -79,8 +80,8 @@ def mark_calls(tokens: list[Token], text: str) -> list[Token]:
         elif kind == T.DCOLON:
             i = skip_type(tokens, i + 1, text)
             continue
-        elif kind in (T.PIPE, T.GT):
-            _refuse_operators(tokens, i)
+        elif kind == T.GT:
+            _join_unsigned_shift(tokens, i)
         elif is_word(token):
             _mark_word(tokens, i)
         i += 1
@@ -116,14 +117,14 @@ def _error(token: Token, text: str, hint: str | None = None) -> ParseError:
     return ParseError(f"Syntax error at or near '{shown}'", span=(token.start, token.end + 1), hint=hint)
 
 
-def _refuse_operators(tokens: Sequence[Token], i: int) -> None:
-    for shape, advice in ((">>>", "use shiftrightunsigned(value, bits)"),):
-        found = tokens[i : i + len(shape)]
-        start = tokens[i].start
-        if "".join(t.text for t in found) == shape and found[-1].end == start + len(shape) - 1:
-            raise NotSupportedError(
-                f"the operator {shape} is not supported", span=(start, start + len(shape)), hint=advice
-            )
+def _join_unsigned_shift(tokens: list[Token], i: int) -> None:
+    """`>>>` becomes the one operator of sqlglot's that Spark lacks, a Distance."""
+    found = tokens[i : i + 3]
+    if [t.token_type for t in found] == [T.GT] * 3 and found[-1].end == found[0].start + 2:
+        first, last = found[0], found[-1]
+        tokens[i : i + 3] = [
+            Token(T.LR_ARROW, ">>>", first.line, last.col, first.start, last.end, last.comments)
+        ]
 
 
 def _mark_word(tokens: list[Token], i: int) -> None:
@@ -146,7 +147,9 @@ def _mark_word(tokens: list[Token], i: int) -> None:
     if not dotted and not _is_call(tokens, i, word):
         return
     if word in _COMMA_FORMS:
-        _commas(tokens, i + 1, _COMMA_FORMS[word])
+        if _commas(tokens, i + 1, _COMMA_FORMS[word]):
+            # Spark reads these forms as calls of another name.
+            token = like(token, T.VAR, _FORM_NAMES.get(word, token.text))
     elif word == "TRIM" and _is_trim_form(tokens, i + 1):
         return
     tokens[i] = like(token, T.VAR, PREFIX + token.text)
@@ -252,8 +255,8 @@ def _is_trim_form(tokens: Sequence[Token], i: int) -> bool:
     return False
 
 
-def _commas(tokens: list[Token], i: int, words: tuple[str, ...]) -> None:
-    """Turns the words, which must come in this order, into commas."""
+def _commas(tokens: list[Token], i: int, words: tuple[str, ...]) -> bool:
+    """Turns the words, which must come in this order, into commas; whether there were any."""
     at = 0
     for j in level(tokens, i):
         word = upper(tokens[j])
@@ -264,3 +267,4 @@ def _commas(tokens: list[Token], i: int, words: tuple[str, ...]) -> None:
                 )
             at += 1
             tokens[j] = like(tokens[j], T.COMMA, ",")
+    return at > 0

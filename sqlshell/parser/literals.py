@@ -48,6 +48,10 @@ def join_literals(tokens: Sequence[Token], text: str) -> list[Token]:
             out.append(Token(T.NUMBER, written, token.line, last.col, token.start, last.end, last.comments))
             i += 3
             continue
+        if kind in STRINGS and _is_hex(out, text, token):
+            out[-1] = like(token, T.HEX_STRING, token.text)
+            i += 1
+            continue
         if kind in STRINGS:
             i = _join_strings(tokens, i, text, out)
             continue
@@ -68,6 +72,14 @@ def join_literals(tokens: Sequence[Token], text: str) -> list[Token]:
         out.append(token)
         i += 1
     return out
+
+
+def _is_hex(out: list[Token], text: str, token: Token) -> bool:
+    """Whether a string follows the bare word X: `X 'F0'` are bytes, as `X'F0'`."""
+    follows = (
+        out and out[-1].token_type == T.VAR and upper(out[-1]) == "X" and not after_dot(out, len(out) - 1)
+    )
+    return bool(follows) and text[token.start] == "'" and re.fullmatch("[0-9A-Fa-f]*", token.text) is not None
 
 
 def _is_version(tokens: Sequence[Token], i: int) -> bool:

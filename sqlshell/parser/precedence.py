@@ -16,13 +16,14 @@ PREDICATES = (exp.In, exp.Between, exp.Like, exp.ILike, exp.RegexpLike, exp.Esca
 _LEVELS: dict[type[exp.Expr], int] = {
     exp.Mul: 6, exp.Div: 6, exp.Mod: 6, exp.IntDiv: 6,
     exp.Add: 5, exp.Sub: 5, exp.DPipe: 5,
-    exp.BitwiseLeftShift: 4, exp.BitwiseRightShift: 4,
+    exp.BitwiseLeftShift: 4, exp.BitwiseRightShift: 4, exp.Distance: 4,
     exp.BitwiseAnd: 3, exp.BitwiseXor: 2, exp.BitwiseOr: 1,
     **dict.fromkeys(COMPARISONS, 0),
 }  # fmt: skip
 _SUSPECT = {
     exp.BitwiseLeftShift,
     exp.BitwiseRightShift,
+    exp.Distance,
     exp.BitwiseAnd,
     exp.BitwiseXor,
     exp.BitwiseOr,

@@ -83,6 +83,31 @@ class CreateFunction(Statement):
 
 
 @dataclass(frozen=True)
+class CreatePythonFunction(Statement):
+    """CREATE [OR REPLACE] [TEMPORARY] [AGGREGATE] FUNCTION name(parameters) RETURNS ... LANGUAGE PYTHON AS $$ ... $$.
+
+    `source` stands at `source_at` of the text. `kind` is scalar, aggregate or table; the rest as in `PythonFunction`.
+    """
+
+    name: Name
+    parameters: tuple[Parameter, ...]
+    source: str
+    source_at: int
+    returns: str | None
+    kind: str = "scalar"
+    columns: tuple[tuple[str, str], ...] = ()
+    handler: str = ""
+    arrow: bool = False
+    null_call: bool = True
+    deterministic: bool = True
+    temporary: bool = False
+    replace: bool = False
+    if_not_exists: bool = False
+    comment: str | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
 class DropFunction(Statement):
     """DROP [TEMPORARY] FUNCTION [IF EXISTS] name."""
 

@@ -39,6 +39,7 @@ SESSION_FUNCTIONS = {
     "current_schema": "current_schema",
     "current_catalog": "current_catalog",
     "current_timezone": "current_timezone",
+    "current_path": "current_path",
 }
 BARE_SESSION_FUNCTIONS = {
     "current_date",
@@ -86,6 +87,8 @@ def _session(b: Binder, name: str) -> Literal:
         return Literal(ctx.current_user, STRING)
     if name == "current_schema":
         return Literal(ctx.current_schema, STRING)
+    if name == "current_path":
+        return Literal(f"system.builtin,system.session,spark_catalog.{ctx.current_schema}", STRING)
     if name == "current_catalog":
         return Literal("spark_catalog", STRING)
     if name == "current_timezone":
@@ -152,15 +155,15 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
     name = node.name.lower()
     span = span_of(node)
     row = registry.lookup(name)
-    if row is None and not extras and name not in SESSION_FUNCTIONS:
+    if row is None and name not in SESSION_FUNCTIONS:
         written = b.ctx.resolve_function((node.name,))
         if written is not None:
             from sqlshell.plan import bind_function
 
-            return bind_function.scalar(b, written, node, site)
+            return bind_function.value(b, written, node, site, extras)
     kind = row.kind if row is not None else "scalar"
     if kind == "aggregate":
-        return _allow_aggregate(b, node, site, extras)
+        return allowed_aggregate(b, node, site, extras)
     if kind == "window":
         raise AnalysisError(
             f"{name}() needs an OVER clause", condition="WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE", span=span
@@ -308,7 +311,8 @@ def _lambda(b: Binder, node: Any, site: Site) -> UnboundLambda:
     return UnboundLambda(names, bind, span_of(node))
 
 
-def _allow_aggregate(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
+def allowed_aggregate(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> AggCall:
+    """An aggregate call, where one may stand."""
     if site.inside == "filter":
         raise AnalysisError(
             f"an aggregate function inside FILTER: {text_of(node)}",
@@ -421,6 +425,13 @@ def bind_generator(b: Binder, node: Any, site: Site) -> tuple[Call, tuple[Column
         return None
     name = node.name.lower()
     row = registry.lookup(name) or registry.lookup(name.removesuffix("_outer"))
+    written = b.ctx.resolve_function((node.name,)) if row is None else None
+    if written is not None and written.table and written.python is not None:
+        from sqlshell.plan import bind_function
+
+        call, fields = bind_function.generator(b, written, node, site)
+        columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable) for f in fields)
+        return call, columns, False
     if row is None or row.kind != "generator":
         return None
     reject_unused(node, ("this", "expressions"))

@@ -48,6 +48,7 @@ BINARY_OPERATORS: dict[type, str] = {
     exp.BitwiseXor: "^",
     exp.BitwiseLeftShift: "shiftleft",
     exp.BitwiseRightShift: "shiftright",
+    exp.Distance: "shiftrightunsigned",
     exp.RegexpLike: "rlike",
 }
 _BINARY_ARGS = ("this", "expression", "typed", "safe")

@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, Error, NotSupportedError, did_you_mean
-from sqlshell.expr.expr import Literal, Value
+from sqlshell.expr.expr import Literal, PythonCall, Value
 from sqlshell.functions import registry
+from sqlshell.functions.aggregate_values import PYTHON_INPUT
 from sqlshell.plan import bind_call
 from sqlshell.plan.bind_site import Env, Site
 from sqlshell.plan.bind_subquery import cast_output
 from sqlshell.plan.bind_util import span_of, text_of
+from sqlshell.plan.call import make_generator
 from sqlshell.plan.coerce import cast_explicitly
 from sqlshell.plan.context import BoundQuery
 from sqlshell.plan.renew import is_deterministic
 from sqlshell.plan.scope import Scope, get_field
 from sqlshell.records import dataclass, field, replace
+from sqlshell.types import Array, Field, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlshell.errors import Span
-    from sqlshell.expr.expr import Expr
+    from sqlshell.expr.expr import Call, Expr
     from sqlshell.plan.bind import Binder
     from sqlshell.plan.context import SqlFunction
 
@@ -67,7 +70,20 @@ def qualified(b: Binder, node: Any, site: Site) -> Expr:
         raise AnalysisError(
             f"there is no function `{text_of(node)}`", condition="UNRESOLVED_ROUTINE", span=span_of(node)
         )
-    return scalar(b, fn, call, site)
+    return value(b, fn, call, site, {})
+
+
+def value(b: Binder, fn: SqlFunction, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
+    """A call in an expression: of a scalar function, or of an aggregate with what stands around it."""
+    if fn.python is not None and fn.python.kind == "aggregate":
+        return aggregate(b, fn, node, site, extras)
+    if extras:
+        raise AnalysisError(
+            f"{fn.key}() is no aggregate function: FILTER, WITHIN GROUP and IGNORE NULLS do not fit it",
+            condition="INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
+            span=span_of(node),
+        )
+    return scalar(b, fn, node, site)
 
 
 def scalar(b: Binder, fn: SqlFunction, node: Any, site: Site) -> Expr:
@@ -78,6 +94,8 @@ def scalar(b: Binder, fn: SqlFunction, node: Any, site: Site) -> Expr:
             f"{fn.key}() gives a table: it stands in FROM", condition="NOT_A_SCALAR_FUNCTION", span=span
         )
     scope = _scope(b, fn, node, site)
+    if fn.python is not None:
+        return _python(fn, scope, span)
     value = expression(b, fn, scope, span)
     for name, count in scope.used.items():
         if count > 1 and not is_deterministic(scope.values[name]):
@@ -89,11 +107,49 @@ def scalar(b: Binder, fn: SqlFunction, node: Any, site: Site) -> Expr:
     return value
 
 
+def _python(fn: SqlFunction, scope: ParameterScope, span: Span | None) -> Expr:
+    """A call of a Python function, its arguments in the parameters' types."""
+    assert fn.python is not None
+    values = tuple(scope.values[n.lower()] for n, _, _ in fn.parameters)
+    returns = fn.returns
+    if fn.table:
+        returns = Array(Struct(tuple(Field(n, t) for n, t in fn.columns)))
+    assert returns is not None
+    return PythonCall(fn.python, values, returns, span)
+
+
+def aggregate(b: Binder, fn: SqlFunction, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
+    """A call of a Python aggregate: the function over the rows of the group, in its parameters' types."""
+    assert fn.python is not None
+    assert fn.returns is not None
+    span = span_of(node)
+    rows = node.copy()
+    rows.set("this", PYTHON_INPUT)
+    call = bind_call.allowed_aggregate(b, rows, site, extras)
+    if len(call.args) != len(fn.parameters):
+        raise AnalysisError(
+            f"{fn.key}() takes {len(fn.parameters)} arguments, not {len(call.args)}",
+            condition="WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+            span=span,
+        )
+    pairs = zip(call.args, fn.parameters, strict=True)
+    args = tuple(a if a.type == t else cast_explicitly(a, t, span=span) for a, (_, t, _) in pairs)
+    fields = tuple(Field(f"p{i}", a.type) for i, a in enumerate(args))
+    call = replace(call, args=args, type=Array(Struct(fields), False))
+    return PythonCall(fn.python, (call,), fn.returns, span)
+
+
+def generator(b: Binder, fn: SqlFunction, node: Any, site: Site) -> tuple[Call, list[Field]]:
+    """A call of a Python table function as a generator, and its columns."""
+    made = _python(fn, _scope(b, fn, node, site), span_of(node))
+    return make_generator("inline", [made], span_of(node))
+
+
 def expression(b: Binder, fn: SqlFunction, scope: ParameterScope, span: Span | None) -> Expr:
     """A scalar function's body over its parameters, in the type it returns."""
     inner = _binder(b, fn, span)
     try:
-        ast, inner.text = b.ctx.parse_stored(f"function {fn.key}", fn.body, "spark", prefix="SELECT ")
+        ast, inner.text = inner.ctx.parse_stored(f"function {fn.key}", fn.body, "spark", prefix="SELECT ")
         value = inner.expr(ast.expressions[0], Site(scope, Env(), "a SQL function"))
         return value if fn.returns is None or value.type == fn.returns else cast_explicitly(value, fn.returns)
     except Error as e:
@@ -112,7 +168,7 @@ def query(b: Binder, fn: SqlFunction, scope: ParameterScope, span: Span | None) 
     """A table function's body over its parameters, with the columns it declares."""
     inner = _binder(b, fn, span)
     try:
-        ast, inner.text = b.ctx.parse_stored(f"function {fn.key}", fn.body, "spark")
+        ast, inner.text = inner.ctx.parse_stored(f"function {fn.key}", fn.body, "spark")
         bound = inner.query(ast, Env(outer=scope))
     except Error as e:
         raise _inside(e, fn, span) from None
@@ -134,7 +190,7 @@ def _binder(b: Binder, fn: SqlFunction, span: Span | None) -> Binder:
     key = f"function {fn.key}"
     if key in b.views:
         raise AnalysisError(f"{fn.key}() calls itself", condition="RECURSIVE_FUNCTION", span=span)
-    inner = New(b.ctx)
+    inner = New(b.ctx.for_function(fn))
     inner.views = (*b.views, key)
     inner.query_depth = b.query_depth
     return inner

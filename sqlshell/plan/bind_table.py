@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.plan.bind import Binder
     from sqlshell.plan.bind_from import Bound
+    from sqlshell.plan.context import SqlFunction
     from sqlshell.storage.source import MemorySource, Source
 
 SMALL_RANGE = 16
@@ -270,8 +271,31 @@ def values(b: Binder, node: Any, env: Env) -> BoundQuery:
 
 def table_function(b: Binder, node: Any, env: Env) -> Bound:
     """`FROM f(...)`: range, read_files, or a generator over constants."""
-    reject_unused(node, ("this", "alias", "joins", "sample"))
-    return _function(b, node.this, node.args.get("alias"), env)
+    reject_unused(node, ("this", "alias", "joins", "sample", "db", "catalog"))
+    if node.args.get("db") is None:
+        return _function(b, node.this, node.args.get("alias"), env)
+    parts = tuple(p.name for p in (node.args.get("catalog"), node.args["db"], node.this) if p is not None)
+    written = b.ctx.resolve_function(parts)
+    if written is None:
+        raise AnalysisError(
+            f"there is no function `{'.'.join(parts)}`",
+            condition="UNRESOLVABLE_TABLE_VALUED_FUNCTION",
+            span=span_of(node.this),
+        )
+    site = Site(Scope((), env.outer), env, f"{written.key}()")
+    return _written(b, written, node.this, site, node.args.get("alias"))
+
+
+def _written(b: Binder, fn: SqlFunction, call: Any, site: Site, alias: Any) -> Bound:
+    """A call of a function in SQL or Python in FROM."""
+    from sqlshell.plan import bind_function
+
+    if fn.python is None or not fn.table:
+        return bind_from.relation(bind_function.table(b, fn, call, site), alias, (call.name,))
+    made, fields = bind_function.generator(b, fn, call, site)
+    columns = tuple(Column(fresh_id(), f.name, f.type, f.nullable) for f in fields)
+    query = BoundQuery(Generate(ONE_ROW, made, columns, False), tuple(c.name for c in columns))
+    return bind_from.relation(query, alias, (call.name,))
 
 
 def lateral_function(b: Binder, node: Any, env: Env) -> Bound:
@@ -309,9 +333,7 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
         known = registry.lookup(name) is not None
         written = None if known else b.ctx.resolve_function((call.name,))
         if written is not None:
-            from sqlshell.plan import bind_function
-
-            return bind_from.relation(bind_function.table(b, written, call, site), alias, (name,))
+            return _written(b, written, call, site, alias)
         raise AnalysisError(
             f"{name}() {'gives a value, no rows' if known else 'is not known'}: it cannot stand in FROM",
             condition="UNRESOLVABLE_TABLE_VALUED_FUNCTION",

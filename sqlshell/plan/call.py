@@ -161,6 +161,9 @@ def make_aggregate(
         )
     if row.name in {"lag", "lead"} and len(args) == 3:
         args = [*args[:2], _default_of(args, span)]
+    if row.name == "mode" and not args and len(order_by) == 1:
+        # mode() WITHIN GROUP (ORDER BY x) counts x, the order choosing among equally frequent values.
+        args = [order_by[0].expr]
     bound, result = _resolve(row, name.lower(), args, None, span)
     if row.name in {"max", "min"} and not is_orderable(bound[0].type):
         raise AnalysisError(

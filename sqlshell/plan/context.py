@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlshell.errors import Error, Span
     from sqlshell.expr.expr import Expr, Literal
+    from sqlshell.expr.python_function import PythonFunction
     from sqlshell.plan.logical import Plan
     from sqlshell.storage.delta.snapshot import Snapshot
     from sqlshell.storage.delta.table import DeltaTable
@@ -62,7 +63,9 @@ class SqlFunction:
     """A function written in SQL, as stored: its body is bound anew, in place, at every call.
 
     `parameters` are (name, type, default's text or None). A scalar function's `body` is an expression, that of a
-    `table` function a query, whose columns take the names and types of `columns` when there are some.
+    `table` function a query, whose columns take the names and types of `columns` when there are some. A stored
+    function has the `schema` its names start from, and sees nothing of the session. With `python` it is written in
+    Python, and the body is its source.
     """
 
     key: str
@@ -72,6 +75,8 @@ class SqlFunction:
     table: bool = False
     columns: tuple[tuple[str, SqlType], ...] = ()
     comment: str | None = None
+    schema: str | None = None
+    python: PythonFunction | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,10 @@ class BindContext(Protocol):
 
     def resolve_function(self, name: tuple[str, ...]) -> SqlFunction | None:
         """The SQL function called `name`."""
+        ...
+
+    def for_function(self, fn: SqlFunction) -> Self:
+        """The surroundings in which a function's text is bound."""
         ...
 
     def describe_source(self, uri: str, format: str | None, options: dict[str, str]) -> Source:

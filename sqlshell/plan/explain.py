@@ -21,6 +21,7 @@ from sqlshell.expr.expr import (
     LambdaVar,
     Literal,
     Or,
+    PythonCall,
     ScalarSubquery,
     SortKey,
     Value,
@@ -296,6 +297,9 @@ class _Text:
         if e.nulls_first != e.ascending:
             text += f" NULLS {'FIRST' if e.nulls_first else 'LAST'}"
         return text
+
+    def e_pythoncall(self, e: PythonCall) -> str:
+        return f"{e.function.name}({', '.join(self.expr(a) for a in e.args)})"
 
     def e_aggcall(self, e: AggCall) -> str:
         text = f"{e.fn}({'DISTINCT ' if e.distinct else ''}{self.list(e.args)})"

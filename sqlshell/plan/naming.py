@@ -61,6 +61,7 @@ _BINARY: dict[type, str] = {
     exp.BitwiseXor: "^",
     exp.BitwiseLeftShift: "<<",
     exp.BitwiseRightShift: ">>",
+    exp.Distance: ">>>",
 }
 
 
@@ -421,7 +422,7 @@ class _Namer:
     def on_tuple(self, node: Any) -> str:
         parts: list[str] = []
         for i, e in enumerate(node.expressions, 1):
-            label = e.name if isinstance(e, exp.Column) else f"col{i}"
+            label = e.name if isinstance(e, (exp.Column, exp.Identifier)) else f"col{i}"
             parts += [label, self.name(e)]
         return f"named_struct({', '.join(parts)})"
 
@@ -478,6 +479,9 @@ class _Namer:
     def on_withingroup(self, node: Any) -> str:
         keys = node.expression.expressions
         call = self.name(node.this)
+        if call == "mode()":  # Spark reads its order the other way round
+            down = "" if keys[0].args.get("desc") else " DESC"
+            return f"mode() WITHIN GROUP (ORDER BY {self.name(keys[0].this)}{down})"
         if call.startswith("string_agg("):  # ordering rebuilds the call, which loses the alias
             call = "listagg" + call.removeprefix("string_agg")
         if call.startswith(("percentile_cont", "percentile_disc")):

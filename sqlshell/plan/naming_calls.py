@@ -95,13 +95,18 @@ def _to_char(n: Namer, called: str, args: list[Any]) -> str | None:
     form = n.name(args[1])
     if form.lower() in ("hex", "base64", "utf-8"):
         if called == "to_varchar":
-            return None
+            return None if form.lower() == "utf-8" else f"to_varchar({n.name(args[0])})"
         return f"decode({n.names(args)})" if form.lower() == "utf-8" else f"{form.lower()}({n.name(args[0])})"
     return f"{'to_char' if any(c in form for c in '09') else 'date_format'}({n.names(args)})"
 
 
 def _first_two(n: Namer, called: str, args: list[Any]) -> str | None:
     return f"{called}({n.names(args[:2])})"
+
+
+def _rank(n: Namer, called: str, args: list[Any]) -> str:
+    """Spark takes arguments of these, and forgets them."""
+    return f"{called.upper()}()"
 
 
 def _first_six(n: Namer, called: str, args: list[Any]) -> str | None:
@@ -117,6 +122,9 @@ def _try_to_time(n: Namer, called: str, args: list[Any]) -> str:
 
 
 SPECIAL_CALLS: dict[str, Callable[[Namer, str, list[Any]], str | None]] = {
+    "rank": _rank,
+    "dense_rank": _rank,
+    "percent_rank": _rank,
     "mode": _mode,
     "variant_get": _first_two,
     "try_variant_get": _first_two,
@@ -150,6 +158,7 @@ SPECIAL_CALLS: dict[str, Callable[[Namer, str, list[Any]], str | None]] = {
     "timestampdiff": _with_unit,
     "datepart": _datepart,
     "convert_timezone": _convert_timezone,
+    "shuffle": _from_json,
     "from_json": _from_json,
     "from_csv": _from_json,
     "to_json": _from_json,

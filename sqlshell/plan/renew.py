@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlshell.expr.expr import AggCall, Call, Column, SubqueryExpr
+from sqlshell.expr.expr import AggCall, Call, Column, PythonCall, SubqueryExpr
 from sqlshell.functions import registry
 from sqlshell.plan.logical import Apply, Join, Named, Plan, Values, fresh_id
 from sqlshell.records import replace
@@ -65,7 +65,7 @@ def _random(n: Any) -> bool:
     if isinstance(n, Call | AggCall):
         row = registry.lookup(n.fn)
         return row is not None and not row.deterministic
-    return False
+    return isinstance(n, PythonCall) and not n.function.deterministic
 
 
 def _expressions(plan: Plan) -> Iterator[Any]:

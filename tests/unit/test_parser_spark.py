@@ -40,7 +40,6 @@ REFUSED = {
     "select cast(a, int)": "a function named cast",
     "select cast(a as interval)": "calendar intervals",
     "select a != b, a <> b, a !< b, a !> b": "the operators !< and !>",
-    "select a << 2, a >> 2, a >>> 2": "the operator >>>",
     "select a like 'x' = b": "a comparison as a pattern",
     "select x -> x + 1": "a lambda outside of a call fails in Spark's analyser",
     "select (x, y) -> x": "a lambda outside of a call fails in Spark's analyser",

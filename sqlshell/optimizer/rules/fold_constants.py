@@ -26,6 +26,7 @@ from sqlshell.expr.expr import (
     LambdaVar,
     Literal,
     Or,
+    PythonCall,
     SubqueryExpr,
 )
 from sqlshell.functions import registry
@@ -94,7 +95,7 @@ def _is_pure(e: Any) -> bool:
     if isinstance(e, Call):
         row = registry.get(e.fn)
         return row.kind == "scalar" and row.deterministic
-    return not isinstance(e, Column | LambdaVar | Lambda | SubqueryExpr)
+    return not isinstance(e, Column | LambdaVar | Lambda | SubqueryExpr | PythonCall)
 
 
 def _evaluate(constants: list[Expr], ctx: OptimizerContext) -> dict[int, Literal]:

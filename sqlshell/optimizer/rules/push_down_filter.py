@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from sqlshell.expr.expr import Column, Expr, WindowCall, conjoin, conjuncts, substitute
 from sqlshell.optimizer.build import filtered
-from sqlshell.optimizer.properties import is_deterministic, is_movable, refs, split_equality
+from sqlshell.optimizer.properties import is_deterministic, is_movable, refs, runs_python, split_equality
 from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.plan.logical import (
     Aggregate,
@@ -89,6 +89,8 @@ def _filter(node: Filter, parts: list[Expr]) -> Plan:
             move.append(part)
         else:
             stay.append(part)
+    # Later parts see only the rows that earlier ones keep, and Python is the dearest.
+    stay.sort(key=runs_python)
     result = filtered(push(node.input, move), stay)
     if isinstance(result, Filter) and result.input is node.input:
         return node if result.predicate == node.predicate else result

@@ -58,6 +58,7 @@ _HEADS = {
     "TRUNCATE": "tables.truncate",
     "COMMENT": "tables.comment",
     "CREATE FUNCTION": "functions.create",
+    "CREATE AGGREGATE": "functions.create",
     "CREATE TAG": "tags.create",
     "DROP TAG": "tags.drop",
     "SHOW TAGS": "tags.show",

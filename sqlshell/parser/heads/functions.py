@@ -8,7 +8,9 @@ from sqlshell.errors import ParseError
 from sqlshell.parser.heads.common import parse_target
 from sqlshell.parser.heads.expressions import expressions, take_until, text_of
 from sqlshell.parser.parse import is_query, parse_query
-from sqlshell.parser.statement_script import CreateFunction, DropFunction, Parameter
+from sqlshell.parser.statement_script import CreateFunction, CreatePythonFunction, DropFunction, Parameter
+from sqlshell.parser.tokens import STRINGS, T
+from sqlshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +27,35 @@ _CHARACTERISTICS = (
     "READS",
     "SQL",
     "RETURN",
+    "RETURNS",
     "DEFAULT",
+    "HANDLER",
+    "PARAMETER",
+    "CALLED",
+    "AS",
 )
 
 
+@dataclass
+class _Said:
+    """What stands between RETURNS and the body."""
+
+    language: str = "SQL"
+    comment: str | None = None
+    handler: str = ""
+    arrow: bool = False
+    null_call: bool = True
+    deterministic: bool = True
+
+
 def create(c: Cursor) -> Statement:
-    """CREATE [OR REPLACE] [TEMPORARY] FUNCTION [IF NOT EXISTS] f(a type [DEFAULT v], ...) [RETURNS ...] RETURN ..."""
+    """CREATE [OR REPLACE] [TEMPORARY] FUNCTION [IF NOT EXISTS] f(a type [DEFAULT v], ...) [RETURNS ...] RETURN ...
+
+    or `[AGGREGATE] FUNCTION ... RETURNS ... LANGUAGE PYTHON ... AS $$ source $$`.
+    """
     replace = c.take("OR", "REPLACE")
     temporary = bool(c.take_any("TEMPORARY", "TEMP"))
+    aggregate = c.take("AGGREGATE")
     c.expect("FUNCTION")
     absent = c.take("IF", "NOT", "EXISTS")
     if absent and (temporary or replace):
@@ -57,7 +80,19 @@ def create(c: Cursor) -> Statement:
             columns = tuple((p.name, p.type_ddl) for p in listed)
         else:
             returns = _type(c, lambda: c.peek() in _CHARACTERISTICS)
-    comment = _characteristics(c)
+    said = _characteristics(c)
+    if said.language == "PYTHON":
+        source, at = _source(c)
+        if not table and returns is None:
+            raise c.error(hint="a Python function says what it RETURNS")
+        if table and not columns:
+            raise c.error(hint="a Python table function names its columns: RETURNS TABLE (a INT, ...)")
+        kind = "table" if table else "aggregate" if aggregate else "scalar"
+        return CreatePythonFunction(c.text, name, parameters, source, at, returns, kind, columns, said.handler,
+                                    said.arrow, said.null_call, said.deterministic, temporary, replace, absent,
+                                    said.comment, span)  # fmt: skip
+    if aggregate:
+        raise c.unsupported("CREATE AGGREGATE FUNCTION in SQL")
     if c.token is None:
         raise c.error(hint="expected an expression or a query")
     rest = list(c.rest())
@@ -70,11 +105,16 @@ def create(c: Cursor) -> Statement:
     else:
         body = expressions(c, rest)
     return CreateFunction(c.text, name, parameters, body, returns, table, columns, temporary, replace, absent,
-                          comment, span)  # fmt: skip
+                          said.comment, span)  # fmt: skip
 
 
 def _type(c: Cursor, stop: Callable[[], bool]) -> str:
-    tokens = take_until(c, stop)
+    start = c.at
+
+    def closed() -> bool:
+        return sum({T.LT: 1, T.GT: -1}.get(t.token_type, 0) for t in c.tokens[start : c.at]) == 0
+
+    tokens = take_until(c, lambda: stop() and closed())
     if not tokens:
         raise c.error(hint="expected a type")
     return text_of(c, tokens)
@@ -101,24 +141,53 @@ def _parameters(c: Cursor) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-def _characteristics(c: Cursor) -> str | None:
-    """What stands before RETURN; gives the comment."""
-    comment: str | None = None
+def _characteristics(c: Cursor) -> _Said:
+    """What stands before RETURN (SQL), or before AS (Python)."""
+    said = _Said()
     while not c.take("RETURN"):
+        if said.language == "PYTHON" and c.take("AS"):
+            break
         if c.take("LANGUAGE"):
-            if not c.take("SQL"):
+            said.language = c.take_any("SQL", "PYTHON")
+            if not said.language:
                 raise c.unsupported(f"CREATE FUNCTION in the language {c.peek()}")
         elif c.take("COMMENT"):
-            comment = c.expect_string()
+            said.comment = c.expect_string()
         elif c.take("NOT"):
             c.expect("DETERMINISTIC")
+            said.deterministic = False
         elif c.take("SQL"):
             c.expect("SECURITY")
             if not c.take_any("INVOKER", "DEFINER"):
                 raise c.error(hint="expected INVOKER or DEFINER")
-        elif not (c.take("DETERMINISTIC") or c.take("CONTAINS", "SQL") or c.take("READS", "SQL", "DATA")):
-            raise c.error(hint="expected RETURN")
-    return comment
+        elif c.take("HANDLER"):
+            said.handler = c.expect_string()
+        elif c.take("PARAMETER", "STYLE"):
+            if not c.take("ARROW"):
+                raise c.unsupported(f"PARAMETER STYLE {c.peek()} (ARROW gives pyarrow arrays)")
+            said.arrow = True
+        elif c.take("RETURNS", "NULL", "ON", "NULL", "INPUT"):
+            said.null_call = False
+        elif not (
+            c.take("CALLED", "ON", "NULL", "INPUT")
+            or c.take("DETERMINISTIC")
+            or c.take("CONTAINS", "SQL")
+            or c.take("READS", "SQL", "DATA")
+        ):
+            raise c.error(hint="expected AS $$ ... $$" if said.language == "PYTHON" else "expected RETURN")
+    return said
+
+
+def _source(c: Cursor) -> tuple[str, int]:
+    """The text between the dollars (or of a string), and where it starts."""
+    token = c.token
+    if token is None or token.token_type not in STRINGS:
+        raise c.error(hint="expected the source: AS $$ ... $$")
+    c.at += 1
+    c.end()
+    if c.text[token.start] != "$":
+        return token.text, token.start + 1
+    return c.text[token.start + 2 : token.end - 1], token.start + 2
 
 
 def drop(c: Cursor) -> Statement:
