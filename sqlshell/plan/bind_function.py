@@ -267,7 +267,7 @@ def _scope(b: Binder, fn: SqlFunction, node: Any, site: Site) -> ParameterScope:
             )  # fmt: skip
         value = value if value.type == type_ else cast_explicitly(value, type_, span=span)
         values[key] = Value(value.value, value.type) if isinstance(value, Literal) else value
-    node.meta["routine"] = (fn.key, shown)
+    node.meta["routine"] = (fn.key if fn.schema is None else f"spark_catalog.{fn.key}", shown)
     return ParameterScope((), None, values=values, owner=fn.key.rsplit(".", 1)[-1].lower())
 
 
