@@ -6,6 +6,7 @@ import keyword
 from typing import TYPE_CHECKING
 
 from sqlshell import relations
+from sqlshell.commands.views import explain_temporary
 from sqlshell.errors import AnalysisError, NotSupportedError, ParseError
 from sqlshell.expr.expr import Column
 from sqlshell.expr.python_function import PythonFunction
@@ -48,7 +49,14 @@ def _create(session: Session, s: AnyCreate, make: Callable[[str, str | None], Sq
     if existing is not None and not s.replace:
         raise _exists(".".join(s.name), s.span, "CREATE OR REPLACE FUNCTION")
     function = make(".".join(name), session.current_schema)
-    check(session, function)
+    try:
+        check(session, function)
+    except AnalysisError as e:
+        if e.condition == "UNRESOLVED_ROUTINE":
+            e.condition = "ROUTINE_NOT_FOUND"
+        elif e.condition == "TABLE_OR_VIEW_NOT_FOUND" and session.views:
+            explain_temporary(session, e)
+        raise
     catalog.put(KIND, name, payload(function), head.version if head else 0)
     return command("OK")
 

@@ -142,16 +142,16 @@ def _bind(session: Session, query: base.Query, name: tuple[str, str]) -> BoundQu
         return binder.bind_query(query.ast, query.text)
     except AnalysisError as e:
         if e.condition == "TABLE_OR_VIEW_NOT_FOUND" and session.views:
-            _explain_temporary(session, e)
+            explain_temporary(session, e)
         raise
 
 
-def _explain_temporary(session: Session, error: AnalysisError) -> None:
+def explain_temporary(session: Session, error: AnalysisError) -> None:
     """Say so when the missing name is a temporary view, which outlives no session."""
     for name in session.views:
         if f"`{name}`" in error.message.lower():
             error.condition = "INVALID_TEMP_OBJ_REFERENCE"
-            error.hint = f"`{name}` is a temporary view: a persistent view cannot use it"
+            error.hint = f"`{name}` is a temporary view: what the warehouse stores cannot use it"
 
 
 def alter_view(session: Session, s: st.Alter) -> Result:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import sqlshell
+from sqlshell import safe_mode
 from sqlshell.errors import Error, InterfaceError, OperationalError
 from sqlshell.session import Session
 
@@ -259,3 +260,15 @@ def test_a_looping_function_is_stopped(connection: sqlshell.Connection) -> None:
     with pytest.raises(OperationalError):
         connection.cursor().execute("SELECT forever(id) FROM range(3)", timeout=1).fetchall()
     assert connection.cursor().execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_safe_mode_lets_no_python_in(session: Session) -> None:
+    python(session, "FUNCTION stored(x INT) RETURNS INT", "return x")
+    with Session(warehouse=session.catalog.warehouse) as safe:
+        safe_mode.enter(safe)
+        for sql in ("SELECT stored(1)", "SELECT * FROM range(3) WHERE stored(id) > 1",
+                    "CREATE TEMPORARY FUNCTION f() RETURNS INT LANGUAGE PYTHON AS $$ return 1 $$",
+                    "CREATE FUNCTION f() RETURNS INT RETURN 1"):  # fmt: skip
+            with pytest.raises(Error) as e:
+                rows(safe, sql)
+            assert e.value.condition == "SAFE_MODE", sql
