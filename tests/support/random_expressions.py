@@ -91,10 +91,42 @@ def _templates() -> dict[str, list[str]]:
     return found
 
 
-_WORDS = (
-    "div AND OR NOT IS NULL IN BETWEEN LIKE ILIKE RLIKE CASE WHEN THEN ELSE END AS INT BIGINT DOUBLE STRING DATE "
-    "TIMESTAMP BOOLEAN DECIMAL PLACING FROM INTERVAL MONTH DAY TO SECOND DOW xor"
-).split()
+_WORDS = [
+    "div",
+    "AND",
+    "OR",
+    "NOT",
+    "IS",
+    "NULL",
+    "IN",
+    "BETWEEN",
+    "LIKE",
+    "ILIKE",
+    "RLIKE",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "AS",
+    "INT",
+    "BIGINT",
+    "DOUBLE",
+    "STRING",
+    "DATE",
+    "TIMESTAMP",
+    "BOOLEAN",
+    "DECIMAL",
+    "PLACING",
+    "FROM",
+    "INTERVAL",
+    "MONTH",
+    "DAY",
+    "TO",
+    "SECOND",
+    "DOW",
+    "xor",
+]
 
 
 def _spaced(word: str) -> str:
