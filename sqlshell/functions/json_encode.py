@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlshell.functions import datetime_pattern
 from sqlshell.functions.common import unsupported
-from sqlshell.functions.variant_cast import json_text
 from sqlshell.functions.options import format_name
+from sqlshell.functions.variant_cast import json_text
 from sqlshell.types import (
     TIMESTAMP,
     Array,
