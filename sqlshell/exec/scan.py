@@ -16,7 +16,7 @@ from sqlshell.exec import edge
 from sqlshell.exec.lower_types import dtype
 from sqlshell.expr.expr import And, Call, Column, Expr, In, Literal, Or, conjoin
 from sqlshell.storage import policy
-from sqlshell.storage.source import FileInfo, MemorySource
+from sqlshell.storage.source import FILE_FIELDS, ROW_INDEX, FileInfo, MemorySource
 from sqlshell.types import Decimal, SqlType, String
 
 if TYPE_CHECKING:
@@ -58,6 +58,14 @@ def lower_scan(k: Kernel, node: Scan, splits: tuple[Split, ...] | None) -> pl.La
         files = tuple(FileInfo(p, 0) for p in source.paths)
         return _finish(k, node, _memory(source, _pieces(files, splits)))
     pieces = _pieces(source.files, splits)
+    if any(f in FILE_FIELDS for f in node.fields) or (
+        source.format == "parquet" and ROW_INDEX in node.fields
+    ):
+        from sqlshell.exec.scan_metadata import file_by_file
+
+        return _together(
+            k, node, [_finish(k, node, lf, e) for lf, e in file_by_file(k, node, source, pieces)]
+        )
     if source.format == "delta":
         from sqlshell.exec import scan_delta
 
@@ -95,6 +103,11 @@ def _by_partition(pieces: list[Piece]) -> Iterator[list[Piece]]:
 
 
 def _read_group(k: Kernel, node: Scan, source: Source, pieces: list[Piece]) -> pl.LazyFrame:
+    return _finish(k, node, read_group(k, node, source, pieces))
+
+
+def read_group(k: Kernel, node: Scan, source: Source, pieces: list[Piece]) -> pl.LazyFrame:
+    """The fields of files of one partition, in the files' types."""
     constants = set(source.partition_columns)
     fields = [f for f in node.fields if f not in constants]
     request = FilesToRead(k, node, source, fields, pieces)
@@ -106,7 +119,7 @@ def _read_group(k: Kernel, node: Scan, source: Source, pieces: list[Piece]) -> p
             for f in node.fields
             if f in constants
         )
-    return _finish(k, node, lf)
+    return lf
 
 
 def _partition_value(k: Kernel, text: str | None, sql_type: SqlType) -> pl.Expr:

@@ -18,6 +18,7 @@ from sqlshell.plan.bind_site import Env, Site
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call_special import as_condition
 from sqlshell.plan.context import BoundQuery
+from sqlshell.plan.logical import Project, passthrough
 from sqlshell.plan.renew import is_deterministic
 from sqlshell.plan.scope import Entry, Scope
 from sqlshell.types import Void
@@ -102,7 +103,11 @@ class Binder:
             return self._ordered(bind_table.values(self, node, env), node, env)
         if isinstance(node, exp.Table):
             bound = bind_table.bind_table(self, node, env)
-            return BoundQuery(bound.plan, tuple(e.name for e in bound.entries))
+            shown = [e for e in bound.entries if not e.metadata]
+            plan = bound.plan
+            if len(shown) < len(bound.entries):
+                plan = Project(plan, tuple(passthrough(e.column) for e in shown))
+            return BoundQuery(plan, tuple(e.name for e in shown))
         raise unsupported(node, "this query")
 
     def _parenthesis(self, node: Any, env: Env) -> BoundQuery:

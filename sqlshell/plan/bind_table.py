@@ -16,6 +16,7 @@ from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import make_call, make_generator
 from sqlshell.plan.coerce import can_cast, cast_explicitly, cast_to, common_type
 from sqlshell.plan.context import BoundQuery, LiteralRows, TableVersion, ViewDefinition
+from sqlshell.plan.file_metadata import METADATA, with_metadata
 from sqlshell.plan.logical import (
     ONE_ROW,
     Generate,
@@ -30,7 +31,7 @@ from sqlshell.plan.logical import (
 from sqlshell.plan.renew import is_deterministic, renew
 from sqlshell.plan.scope import Scope
 from sqlshell.records import replace
-from sqlshell.storage.source import FORMATS
+from sqlshell.storage.source import FORMATS, Source
 from sqlshell.types import BIGINT, TIMESTAMP, Integral, as_read
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from sqlshell.plan.bind import Binder
     from sqlshell.plan.bind_from import Bound
     from sqlshell.plan.context import SqlFunction
-    from sqlshell.storage.source import MemorySource, Source
+    from sqlshell.storage.source import MemorySource
 
 SMALL_RANGE = 16
 """Ranges up to this many rows are written out as VALUES."""
@@ -59,7 +60,7 @@ def _named_table(b: Binder, node: Any, env: Env) -> Bound:
     parts = tuple(p.name for p in node.parts)
     if node.this.meta.get("path"):
         if version is None:
-            return _source(_describe(b, node.name, None, {}, span_of(node)), alias, ())
+            return _source(b, _describe(b, node.name, None, {}, span_of(node)), alias, ())
         parts = ("delta", node.name)
     cte = env.ctes.get(parts[0].lower()) if len(parts) == 1 else None
     if cte is not None:
@@ -70,13 +71,13 @@ def _named_table(b: Binder, node: Any, env: Env) -> Bound:
     if len(parts) == 2 and lowered[0] in FORMATS and lowered[0] != "delta":
         if version is not None:
             raise _no_history(f"'{parts[1]}' is plain {parts[0]}", span_of(node))
-        return _source(_describe(b, parts[1], lowered[0], {}, span_of(node)), alias, lowered)
+        return _source(b, _describe(b, parts[1], lowered[0], {}, span_of(node)), alias, lowered)
     found = b.ctx.resolve_relation(parts, span_of(node), version)
     if isinstance(found, ViewDefinition):
         return bind_from.relation(_bind_view(b, found, version, span_of(node)), alias, lowered)
     if isinstance(found, LiteralRows):
         return bind_from.relation(_literal_rows(found), alias, lowered)
-    return _source(found, alias, lowered)
+    return _source(b, found, alias, lowered)
 
 
 def _describe(b: Binder, uri: str, form: str | None, options: dict[str, str], span: Span | None) -> Source:
@@ -88,12 +89,15 @@ def _describe(b: Binder, uri: str, form: str | None, options: dict[str, str], sp
         raise
 
 
-def _source(source: Source | MemorySource, alias: Any, parts: tuple[str, ...]) -> Bound:
+def _source(b: Binder, source: Source | MemorySource, alias: Any, parts: tuple[str, ...]) -> Bound:
     fields = source.schema.fields
     columns = tuple(Column(fresh_id(), f.name, as_read(f.type), f.nullable) for f in fields)
     names = tuple(f.name for f in fields)
     scan = Scan(cast("Source", source), columns, names)
-    return bind_from.relation(BoundQuery(scan, names), alias, parts)
+    bound = bind_from.relation(BoundQuery(scan, names), alias, parts)
+    if METADATA in b.text.lower() and isinstance(source, Source) and source.schema.index(METADATA) is None:
+        return with_metadata(bound, scan)
+    return bound
 
 
 def _no_history(what: str, span: Span | None) -> AnalysisError:
@@ -321,7 +325,7 @@ def _function(b: Binder, call: Any, alias: Any, env: Env) -> Bound:
     if name == "range":
         return bind_from.relation(_range(b, call, site), alias)
     if name == "read_files":
-        return _source(_read_files(b, call, site), alias, ())
+        return _source(b, _read_files(b, call, site), alias, ())
     if name.startswith("ml_"):
         from sqlshell.plan import bind_model
 

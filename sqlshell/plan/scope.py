@@ -34,6 +34,8 @@ class Entry:
     hidden: bool = False
     same_as: int | None = None
     """The id of the column this one repeats (`SELECT a, a`): naming both is not ambiguous."""
+    metadata: bool = False
+    """A hidden column that its bare name means, and that not even `t.*` gives (`_metadata`)."""
 
     @property
     def identity(self) -> int:
@@ -77,7 +79,7 @@ class Scope:
             hits = [
                 e
                 for e in self._by_name.get(lowered[k], ())
-                if (e.qualified_by(lowered[:k]) if k else not e.hidden)
+                if (e.qualified_by(lowered[:k]) if k else not e.hidden or e.metadata)
             ]
             if hits:
                 return self._pick(hits, parts, k, span)
@@ -105,7 +107,7 @@ class Scope:
         if not qualifier:
             return [(e.name, e.column) for e in self.visible]
         lowered = [q.lower() for q in qualifier]
-        matched = [e for e in self.entries if e.qualified_by(lowered)]
+        matched = [e for e in self.entries if e.qualified_by(lowered) and not e.metadata]
         if matched:
             return [(e.name, e.column) for e in sorted(matched, key=lambda e: not e.hidden)]
         if len(lowered) == 1 and lowered[0] in self.names:

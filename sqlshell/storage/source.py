@@ -21,8 +21,23 @@ if TYPE_CHECKING:
 FORMATS = ("parquet", "csv", "json", "text", "binaryfile", "orc", "arrow", "delta")
 
 FILE_PATH, ROW_INDEX = "_metadata.file_path", "_metadata.row_index"
-"""Fields that a scan of Delta or Parquet files gives beside those of the schema: the file's path as in
-`FileInfo.path`, and the row's position in it (deleted rows count). String and bigint, never NULL."""
+"""Fields that a scan of a Delta table gives beside those of the schema: the file's path as in `FileInfo.path`, and the
+row's position in it (deleted rows count), which Parquet files have, too. String and bigint, never NULL."""
+
+
+FILE_FIELDS = tuple(
+    f"_metadata:{name}"
+    for name in (
+        "file_path",
+        "file_name",
+        "file_size",
+        "file_block_start",
+        "file_block_length",
+        "file_modification_time",
+    )
+)
+"""Fields that a scan of any files gives beside those of the schema: the parts of Spark's `_metadata` that are the same
+for all rows of a file, or of the piece of it that a task reads. The path is a URI."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,18 @@ def _simple(e: Any) -> Any:
     if isinstance(e, Call | Cast):
         value = literal_value(e)
         return e if value is None else value
+    if isinstance(e, GetField) and isinstance(e.arg, Call) and e.arg.fn == "named_struct":
+        return _part(e, e.arg)
     return e
+
+
+def _part(e: GetField, struct: Call) -> Expr:
+    """The value of a field of a struct that is made here, when leaving out the other values loses no error."""
+    if not all(isinstance(a, Column | Literal) for a in struct.args):
+        return e
+    names = [a.value if isinstance(a, Literal) else None for a in struct.args[::2]]
+    value = struct.args[2 * names.index(e.name) + 1] if e.name in names else e
+    return value if value.type == e.type else e
 
 
 def _collect(e: Any, out: list[Expr]) -> None:

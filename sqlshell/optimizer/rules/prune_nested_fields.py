@@ -30,7 +30,7 @@ from sqlshell.optimizer.rule import OptimizerContext, Rule
 from sqlshell.optimizer.stats import as_before
 from sqlshell.plan.logical import Filter, Generate, Join, Limit, Plan, Project, Scan, Sort, TopN, Window
 from sqlshell.records import replace
-from sqlshell.storage.source import Source
+from sqlshell.storage.source import ROW_INDEX, Source
 from sqlshell.types import Map
 
 
@@ -56,6 +56,8 @@ def _has_leaves(node: Plan) -> bool:
         and isinstance(node.source, Source)
         and node.source.format in {"parquet", "delta"}
         and any(is_nested(c.type) for c in node.columns)
+        # Reading leaves of plain files skips row groups without counting their rows.
+        and not (node.source.format == "parquet" and ROW_INDEX in node.fields)
     )
 
 
