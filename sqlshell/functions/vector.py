@@ -84,7 +84,8 @@ def _one_hot(k: Any, value: Any, keys: Any) -> Any:
 
 
 def _fraction(k: Any, seed: Any, *values: Any) -> Any:
-    return k.vectors.row_fraction(values, constant(k, 0, "number"))
+    types = [a.type for a in k.call.args[1:]]
+    return k.vectors.row_fraction(list(zip(values, types, strict=True)), constant(k, 0, "number"))
 
 
 def _tokenize(k: Any, text: Any, *pattern: Any) -> Any:

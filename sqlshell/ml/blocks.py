@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-CHUNK = 1 << 16
-"""Values per chunk of a dense pass: 512 kB, so that a chunk and its temporaries stay in the cache."""
+CHUNK = 1 << 17
+"""Values per chunk of a dense pass: 1 MB, so that a chunk and its temporaries stay in the cache."""
 
 
 class Matrix(Protocol):

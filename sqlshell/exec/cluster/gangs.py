@@ -42,6 +42,9 @@ IDLE = 120.0
 KEEP_BYTES = 512 << 20
 """A process that holds more than this after its body is not kept."""
 
+KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""For glibc: memory of arrays is used again instead of mapped anew, a third of the time of numpy's loops."""
+
 WATCH_EVERY = 0.5
 FALSE_STARTS = 8
 
@@ -193,7 +196,7 @@ class LocalGangs:
     def _start(self, world_size: int) -> Worker:
         number = self._number()
         folder = self._store.worker_directory(number)
-        env = replace(self._memory, workers=world_size).environment("pool", folder)
+        env = {**replace(self._memory, workers=world_size).environment("pool", folder), **KEEP_PAGES}
         env |= self._store.environment(folder)
         worker = start_worker(
             number, _kind(world_size), _threads(world_size), folder, env, "sqlshell.exec.rank"

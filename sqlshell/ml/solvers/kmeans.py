@@ -105,17 +105,15 @@ def _assign(b: Block, centres: Array) -> Array:
         assert isinstance(part, Dense)
         distance = twice @ part.by_feature
         distance += norms
-        best, nearest = distance[0], np.zeros(end - start, dtype=np.int8 if k < 128 else np.int64)
-        for j in range(1, k):
-            np.copyto(nearest, j, where=distance[j] < best)
-            np.minimum(best, distance[j], out=best)
-        member = np.empty((k, end - start))
-        for j in range(k):
-            np.equal(nearest, j, out=member[j])
-        squared = best + b.y[start:end]
-        np.maximum(squared, 0.0, out=squared)
+        best = distance.min(axis=0)
+        member = np.equal(distance, best, out=np.empty(distance.shape))
+        counts = member.sum(axis=1)
+        if counts.sum() != end - start:  # rows as far from one centre as from another go to the first
+            member = np.equal(np.arange(k)[:, None], distance.argmin(axis=0), out=member)
+            counts = member.sum(axis=1)
+        squared = np.maximum(best + b.y[start:end], 0.0)
         out[:, :d] += member @ part.values
-        out[:, d] += member.sum(axis=1)
+        out[:, d] += counts
         out[:, d + 1] += member @ squared
     return out
 
