@@ -7,8 +7,16 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from sqlshell.parser.heads import _HEADS
+from sqlshell.shell.statements import STATEMENTS
+from tests import reference
+
+if TYPE_CHECKING:
+    from sqlshell.session import Session
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,8 +85,8 @@ def test_configuration(where: str, code: str, tmp_path: Path, monkeypatch: pytes
     assert load("nightly").options["format"] == "jsonl"
 
 
-# the page of object stores runs against their server, in test_object_stores.py
-LOCAL_SQL = [b for b in blocks("sql") if not b[0].startswith("object-stores.md")]
+# the page of object stores runs against their server, in test_object_stores.py; the tutorial runs as a whole, below
+LOCAL_SQL = [b for b in blocks("sql") if not b[0].startswith(("object-stores.md", "tutorial.md"))]
 
 
 @pytest.mark.parametrize(("where", "code"), LOCAL_SQL)
@@ -88,13 +96,20 @@ def test_sql(where: str, code: str, session: object) -> None:
         result.close()
 
 
+@pytest.mark.parametrize("name", reference.pages())
+def test_reference_is_current(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == reference.pages()[name], "run python -m tests.reference"
+
+
+def test_tutorial_prints_what_it_says(session: Session) -> None:
+    assert (ROOT / "docs" / "tutorial.md").read_text() == reference.tutorial(session)
+
+
+def test_every_statement_has_help() -> None:
+    heads = {h.split()[0] for h in _HEADS} - {"DESC"}
+    assert heads - {s.split()[0] for s in STATEMENTS} == set()
+
+
 def test_pages_name_files_that_exist() -> None:
     named = [(p, n) for p in PAGES for n in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", p.read_text())]
     assert [n for _, n in named if not (ROOT / n).exists() and not (ROOT / "sqlshell" / n).exists()] == []
-
-
-def test_settings_page_lists_every_setting() -> None:
-    from sqlshell.config import DEFINITIONS
-
-    page = (ROOT / "docs" / "settings.md").read_text()
-    assert [d.key for d in DEFINITIONS if f"| `{d.key}` |" not in page or d.doc not in page] == []

@@ -8,31 +8,11 @@ from typing import TYPE_CHECKING
 from sqlshell.errors import did_you_mean
 from sqlshell.shell.dots import COMMANDS
 from sqlshell.shell.exits import UsageError
+from sqlshell.shell.statements import STATEMENTS
 
 if TYPE_CHECKING:
     from sqlshell.functions.registry import Function
     from sqlshell.session import Session
-
-STATEMENTS = {
-    "SELECT": "[WITH name AS (query), ...]\nSELECT [DISTINCT] item, ...\n"
-    "FROM relation [JOIN relation ON condition] ...\n"
-    "[WHERE condition] [GROUP BY key, ... | ALL | ROLLUP (...) | CUBE (...) | GROUPING SETS (...)]\n"
-    "[HAVING condition] [QUALIFY condition] [WINDOW name AS (...)]\n"
-    "[ORDER BY key [ASC | DESC] [NULLS FIRST | LAST], ... | ALL] [LIMIT n] [OFFSET n]",
-    "VALUES": "VALUES (1, 'a'), (2, 'b') AS t(id, name)",
-    "CREATE VIEW": "CREATE [OR REPLACE] TEMPORARY VIEW name [(column, ...)] AS query\n"
-    "CREATE [OR REPLACE] TEMPORARY VIEW name USING format OPTIONS (path '...', ...)",
-    "DROP VIEW": "DROP VIEW [IF EXISTS] name",
-    "EXPLAIN": "EXPLAIN [EXTENDED | OPTIMIZER | STAGES | ANALYZE] query",
-    "DESCRIBE": "DESCRIBE [TABLE] name\nDESCRIBE QUERY query\nDESCRIBE FUNCTION [EXTENDED] name",
-    "SHOW": "SHOW TABLES | VIEWS | FUNCTIONS [LIKE 'pattern']\nSHOW COLUMNS IN name\nSHOW CREATE TABLE name",
-    "SET": "SET\nSET key\nSET key = value\nRESET [key]",
-    "CACHE TABLE": "CACHE [LAZY] TABLE name [OPTIONS ('storageLevel' 'DISK_ONLY')] [AS query]\n"
-    "UNCACHE TABLE [IF EXISTS] name\nCLEAR CACHE",
-    "SUMMARIZE": "SUMMARIZE name | 'file' | query",
-    "SOURCE": "SOURCE file",
-}
-"""Statement to its forms."""
 
 
 def about(session: Session, name: str) -> str:

@@ -20,7 +20,8 @@ class SqlshellDialect(Reflection, default.DefaultDialect):
     """`sqlshell:///warehouse?workers=8`: the URLs of `sqlshell.connect`.
 
     An engine holds one session that its threads share: views, settings and cached tables are the engine's.
-    Every statement is committed by itself; a rollback undoes nothing.
+    Every statement is committed by itself; a rollback undoes nothing, but for a transaction that was begun by
+    executing BEGIN TRANSACTION.
     """
 
     name = "sqlshell"
@@ -79,8 +80,10 @@ class SqlshellDialect(Reflection, default.DefaultDialect):
         """Nothing to do: there is one level."""
 
     def do_rollback(self, dbapi_connection: Any) -> None:
-        """Nothing to do: what a statement did is committed. SQLAlchemy calls this for every connection it is
-        done with."""
+        """Ends a transaction that BEGIN TRANSACTION began; without one what statements did is committed.
+        SQLAlchemy calls this for every connection it is done with."""
+        if not dbapi_connection.autocommit:
+            dbapi_connection.rollback()
 
     def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
         if statement:  # an index is nothing to run

@@ -54,9 +54,9 @@ def command_offers(completer: Completer, text: str, cursor: int) -> list[Offer]:
 def _arguments(completer: Completer, takes: str, word: str) -> Iterable[tuple[str, str]]:
     from sqlshell.parser.foreign import dialects
     from sqlshell.shell.dots.run import EXPLAIN_MODES
-    from sqlshell.shell.help import STATEMENTS
     from sqlshell.shell.output import FORMATS
     from sqlshell.shell.output.chart_data import KINDS
+    from sqlshell.shell.statements import STATEMENTS
 
     match takes:
         case "file":
