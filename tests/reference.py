@@ -69,8 +69,8 @@ def functions() -> str:
     parts = [
         "# Built-in functions\n", NOTE,
         f"{len(found)} functions and operators; `help NAME` in the shell shows one, `SHOW FUNCTIONS` lists them.",
-        "Examples stand behind `SELECT`; their answers were recorded from Spark. Of your own: [functions.md](functions.md);",
-        "of models: [models.md](models.md).\n",
+        "Examples stand behind `SELECT`; their answers were recorded from Spark. Functions of your own:",
+        "[functions.md](functions.md); of models: [models.md](models.md).\n",
     ]  # fmt: skip
     for family in FAMILIES:
         members = [f for f in found if (f.family or family) == family and f.family == family]
