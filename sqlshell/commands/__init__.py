@@ -72,6 +72,7 @@ _HANDLERS = {
     "Optimize": "optimize.optimize",
     "Script": "scripts.run",
     "CopyTo": "export.copy_to",
+    "ConvertToDelta": "convert.convert",
     "CopyInto": "copy_into.copy_into",
 }
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import polars as pl
 
 from sqlshell.exec.scan import FilesToRead, read_group
 from sqlshell.records import replace
 from sqlshell.storage.source import FILE_FIELDS, ROW_INDEX
-from sqlshell.storage.uri import is_remote
+from sqlshell.storage.uri import file_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from sqlshell.exec.scan import Piece
     from sqlshell.plan.logical import Scan
     from sqlshell.storage.source import Source
-
-SAFE = "/!$&'()*+,;=:@~"
-"""Characters that paths in URIs keep, as Hadoop writes them."""
 
 
 def file_by_file(
@@ -68,10 +64,9 @@ def _constants(piece: Piece) -> dict[str, Any]:
     file, split = piece
     start = 0 if split is None else split.start
     end = file.size if split is None or split.end is None else split.end
-    uri = file.path if is_remote(file.path) else f"file:{quote(file.path, safe=SAFE)}"
     modified = datetime.fromtimestamp(round(file.modified * 1000) / 1000, UTC)
     values = (
-        pl.lit(uri, dtype=pl.String),
+        pl.lit(file_uri(file.path), dtype=pl.String),
         pl.lit(os.path.basename(file.path), dtype=pl.String),
         pl.lit(file.size, dtype=pl.Int64),
         pl.lit(start, dtype=pl.Int64),

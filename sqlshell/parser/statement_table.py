@@ -270,3 +270,13 @@ class SetTimeTravel(Statement):
 
     moment: Query | None
     tag: str | None = None
+
+
+@dataclass(frozen=True)
+class ConvertToDelta(Statement):
+    """CONVERT TO DELTA {parquet.`path` | table} [NO STATISTICS] [PARTITIONED BY (column type, ...)]."""
+
+    name: Name
+    statistics: bool = True
+    partitions: tuple[ColumnDef, ...] = ()
+    name_span: Span | None = None

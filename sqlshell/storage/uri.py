@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from glob import glob, has_magic
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import quote, unquote, urlparse
 
 from sqlshell.errors import NotSupportedError, SourceNotFound, did_you_mean
 from sqlshell.storage import policy
 
+URI_SAFE = "/!$&'()*+,;=:@~"
+"""Characters that Hadoop leaves alone in URIs."""
 REMOTE = ("s3://", "s3a://", "gs://", "gcs://", "az://", "abfs://", "abfss://")
 
 
@@ -164,3 +166,8 @@ def scan_options(paths: list[str]) -> dict[str, Any]:
     from sqlshell.storage import objects
 
     return objects.scan_options(paths)
+
+
+def file_uri(path: str) -> str:
+    """A file's path as Hadoop writes its URI."""
+    return path if is_remote(path) else f"file:{quote(path, safe=URI_SAFE)}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlshell.parser.statement import Statement
 
 _NOT_RUN = words("""
-    ADD ALTER ANALYZE CALL CLONE CONVERT DFS EXPORT
+    ADD ALTER ANALYZE CALL CLONE DFS EXPORT
     FSCK GRANT IMPORT LIST LOAD LOCK MAP MSCK REDUCE REFRESH REPAIR REPLACE
     REVOKE UNLOCK
 """)
@@ -89,6 +89,7 @@ _HEADS = {
     "UPDATE": "dml.update",
     "MERGE": "dml.merge",
     "COPY": "export.copy",
+    "CONVERT": "convert.convert",
     "RESTORE": "maintenance.restore",
     "VACUUM": "maintenance.vacuum",
     "OPTIMIZE": "maintenance.optimize",
