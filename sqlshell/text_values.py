@@ -254,6 +254,44 @@ def time_nanos(text: str) -> int | None:
     return micros * 1000
 
 
+_WORDS = re.compile(r"\s*([+-]?)\s*([0-9]+)(?:\.([0-9]{1,9}))?\s+([a-zA-Z]+)")
+_WORD_UNITS = {
+    "year": (12, 0, 0),
+    "month": (1, 0, 0),
+    "week": (0, 7, 0),
+    "day": (0, 1, 0),
+    "hour": (0, 0, 3_600 * SECOND),
+    "minute": (0, 0, 60 * SECOND),
+    "second": (0, 0, SECOND),
+    "millisecond": (0, 0, 1000),
+    "microsecond": (0, 0, 1),
+}
+
+
+def interval_words(text: str) -> tuple[int, int, int] | None:
+    """(months, days, microseconds) of `[interval] 2 weeks -3 hours 1.5 seconds`."""
+    trimmed = text.strip(_BLANKS)
+    at = 8 if trimmed[:9].lower() in {"interval ", "interval\t"} else 0
+    total, body = [0, 0, 0], trimmed[at:]
+    if not body.strip():
+        return None
+    at = 0
+    while at < len(body):
+        found = _WORDS.match(body, at)
+        if found is None:
+            return None
+        sign, whole, fraction, unit = found.groups()
+        name = unit.lower().removesuffix("s")
+        if name not in _WORD_UNITS or (fraction is not None and name != "second"):
+            return None
+        factor = -1 if sign == "-" else 1
+        for i, size in enumerate(_WORD_UNITS[name]):
+            total[i] += factor * int(whole) * size
+        total[2] += factor * int((fraction or "").ljust(6, "0")[:6])
+        at = found.end()
+    return total[0], total[1], total[2]
+
+
 _LITERAL = re.compile(r"interval\s*([+-]?)\s*'\s*(.*?)\s*'\s*([a-z]+(?:\s+to\s+[a-z]+)?)", re.IGNORECASE)
 
 

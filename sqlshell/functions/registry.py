@@ -58,6 +58,7 @@ FAMILIES = (
     "csv",
     "variant",
     "clock",
+    "time_window",
     "vector",
 )
 """In the order in which a name is looked for: small tables and everyday functions first (all take 80 ms)."""

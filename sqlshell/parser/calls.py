@@ -41,7 +41,7 @@ _QUANTIFIERS = {"ANY", "SOME", "ALL"}
 _COMPARISONS = {T.EQ, T.NEQ, T.LT, T.LTE, T.GT, T.GTE, T.OVERLAPS, T.LIKE, T.ILIKE, T.RLIKE}
 _NAMES_WITHOUT_CALL = words("""
     CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER SESSION_USER CONNECT_BY_ROOT CURDATE
-    TRANSFORM IF FIRST REPLACE FILTER PERCENT ROWS RANGE
+    TRANSFORM IF FIRST REPLACE FILTER PERCENT ROWS RANGE WINDOW
 """)
 _OPERATOR_WORDS = words("LIKE ILIKE RLIKE REGEXP DIV")
 _COMMA_FORMS = {
@@ -166,6 +166,8 @@ def _plain(tokens: list[Token], i: int, word: str, dotted: bool) -> None:
     if not dotted:
         if word == "FIRST" and previous == "NULLS":
             return
+        if word == "WINDOW" and _is_window_clause(tokens, i):
+            return
         if word in ("ROWS", "RANGE") and (
             following in ("BETWEEN", "UNBOUNDED", "CURRENT") or _is_frame(tokens, i)
         ):
@@ -180,6 +182,11 @@ def _plain(tokens: list[Token], i: int, word: str, dotted: bool) -> None:
     if tokens[i].token_type not in (T.IDENTIFIER, T.STAR):
         kind = T.IDENTIFIER if word in ("IF", "TRANSFORM", "CONNECT_BY_ROOT", "CURDATE", "ANY") else T.VAR
         tokens[i] = like(tokens[i], kind, tokens[i].text)
+
+
+def _is_window_clause(tokens: Sequence[Token], i: int) -> bool:
+    """Whether WINDOW at `i` is followed by `name AS (`: else it names a column."""
+    return i + 3 < len(tokens) and upper(tokens[i + 2]) == "AS" and tokens[i + 3].token_type == T.L_PAREN
 
 
 def _is_frame(tokens: Sequence[Token], i: int) -> bool:

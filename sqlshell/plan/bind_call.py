@@ -186,6 +186,8 @@ def _bind(b: Binder, node: Any, site: Site, extras: dict[str, Any]) -> Expr:
         return _grouping(b, node, name, site, span)
     if name in SESSION_FUNCTIONS and not node.expressions:
         return _session(b, SESSION_FUNCTIONS[name])
+    if name in site.time_windows:
+        return site.time_windows[name]
     if SESSION_FUNCTIONS.get(name) == "current_time" and len(node.expressions) == 1:
         return _current_time(b, node, site)
     if name == "struct":

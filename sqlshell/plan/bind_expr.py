@@ -205,7 +205,7 @@ def _dot(b: Binder, node: Any, site: Site) -> Expr:
 def resolve(b: Binder, parts: tuple[str, ...], site: Site, span: Span | None, node: Any = None) -> Expr:
     """A name: lambda variable, preferred names, FROM's columns, lateral aliases, the queries around, then the
     functions that need no parentheses (current_date), at last the session's variables."""
-    variable = site.lambdas.get(parts[0].lower())
+    variable = site.lambdas.get(parts[0].lower()) or site.time_windows.get(parts[0].lower())
     if variable is not None:
         value: Expr = variable
         for name in parts[1:]:

@@ -15,6 +15,7 @@ from sqlshell.expr.expr import Call, Column, Expr, GetField, Literal, ScalarSubq
 from sqlshell.plan import bind_call, bind_from, bind_order, bind_set
 from sqlshell.plan.bind_group import Grouping, Item, bind_group_by, has_aggregate
 from sqlshell.plan.bind_site import Env, Site
+from sqlshell.plan.bind_time_window import add_time_windows
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unresolved_column
 from sqlshell.plan.bind_window import extract_windows, has_window
 from sqlshell.plan.call import make_call
@@ -79,6 +80,7 @@ class _Select:
             self.plan = Filter(
                 self.plan, b.predicate(where.this, replace(self.site, clause="WHERE"), "WHERE")
             )
+        self.plan, self.site = add_time_windows(b, node, self.plan, self.site)
         self._bind_items()
         group = bind_group_by(b, node.args.get("group"), self.items, replace(self.site, clause="GROUP BY"))
         having, qualify = self._bind_having(), self._bind_qualify()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sqlshell.errors import Span
-    from sqlshell.expr.expr import Expr, LambdaVar
+    from sqlshell.expr.expr import Column, Expr, LambdaVar
     from sqlshell.plan.bind_from import Bound
     from sqlshell.plan.context import BoundQuery
     from sqlshell.plan.scope import Scope
@@ -59,5 +59,7 @@ class Site:
     """Names tried before FROM's columns (ORDER BY and HAVING: the select list)."""
     fallback: Callable[[tuple[str, ...], Span | None], Expr | None] | None = None
     """Names tried after FROM's columns and before the query around (lateral column aliases)."""
+    time_windows: Mapping[str, Column] = field(default_factory=dict)
+    """`window` or `session_window` to the column that holds the select's time windows."""
     windows_named: Mapping[str, object] = field(default_factory=dict)
     """WINDOW clause: lower-case name to its AST."""
