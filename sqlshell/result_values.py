@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 from decimal import Context, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlshell import types as t
 from sqlshell.types_arrow import map_key
+
+
+class MonthDayNano(NamedTuple):
+    """A calendar interval, with the fields of pyarrow's class of this name."""
+
+    months: int
+    days: int
+    nanoseconds: int
+
 
 _EXACT = Context(prec=t.MAX_PRECISION + 1)
 
@@ -23,6 +32,9 @@ def python_value(value: Any, s: t.SqlType) -> Any:
             return value.quantize(Decimal(1).scaleb(-s.scale), context=_EXACT)
         case t.DayTimeInterval():
             return timedelta(microseconds=value)
+        case t.CalendarInterval():
+            months, days, micros = value
+            return MonthDayNano(months, days, micros * 1000)
         case t.Variant():
             from sqlshell.variant import shown
 

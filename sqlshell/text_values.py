@@ -312,6 +312,10 @@ def _interval_body(text: str, start: str, end: str) -> tuple[int, str] | None:
     return sign, trimmed
 
 
+def _fits(value: int, bits: int) -> bool:
+    return -(1 << bits) <= value < 1 << bits
+
+
 def year_month(text: str, start: str, end: str) -> int | None:
     """Months of `[+-]y-m`, or of a bare number for a one-unit interval."""
     parsed = _interval_body(text, start, end)
@@ -325,7 +329,7 @@ def year_month(text: str, start: str, end: str) -> int | None:
         months = (
             int(found.group(1)) * 12 + int(found.group(2)) if found and int(found.group(2)) < 12 else None
         )
-    return sign * months if months is not None and months < 1 << 31 else None
+    return sign * months if months is not None and _fits(sign * months, 31) else None
 
 
 _UNITS = ("day", "hour", "minute", "second")
@@ -355,4 +359,4 @@ def day_time(text: str, start: str, end: str) -> int | None:
             return None
         whole, _, fraction = part.partition(".")
         total += int(whole) * _UNIT_MICROS[i] + int(fraction.ljust(6, "0")[:6] if fraction else 0)
-    return sign * total if total < 1 << 63 else None
+    return sign * total if _fits(sign * total, 63) else None

@@ -183,6 +183,13 @@ class DayTimeInterval(Interval):
 
 
 @dataclass(frozen=True)
+class CalendarInterval(SqlType):
+    """Months, days and microseconds apart from each other: without an order."""
+
+    ddl = "interval"
+
+
+@dataclass(frozen=True)
 class Variant(SqlType):
     ddl = "variant"
 
@@ -239,7 +246,7 @@ TINYINT, SMALLINT, INT, BIGINT = TinyInt(), SmallInt(), Int(), BigInt()
 FLOAT, DOUBLE = Float(), Double()
 STRING, BINARY = String(), Binary()
 DATE, TIMESTAMP, TIMESTAMP_NTZ, TIME = Date(), Timestamp(), TimestampNtz(), Time()
-VARIANT = Variant()
+VARIANT, CALENDAR = Variant(), CalendarInterval()
 YEAR_MONTH, DAY_TIME = YearMonthInterval(), DayTimeInterval()
 
 
@@ -262,6 +269,11 @@ def as_read(t: SqlType) -> SqlType:
         case Struct():
             return Struct(tuple(Field(f.name, as_read(f.type), f.nullable) for f in t.fields))
     return t
+
+
+def padding(t: SqlType) -> int:
+    """n for char(n), whose values are padded to it; 0 for other types."""
+    return t.length or 0 if isinstance(t, String) and t.fixed else 0
 
 
 def bounded_decimal(precision: int, scale: int) -> Decimal:

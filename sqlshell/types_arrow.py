@@ -36,6 +36,7 @@ def from_arrow(a: pa.DataType) -> t.SqlType:
         (pt.is_date, t.DATE),
         (pt.is_time, t.TIME),
         (pt.is_duration, t.DAY_TIME),
+        (pt.is_interval, t.CALENDAR),
         (pt.is_null, t.VOID),
     ]
     for test, sql_type in simple:
@@ -87,6 +88,8 @@ def to_arrow(s: t.SqlType) -> pa.DataType:
             return pa.int32()  # Arrow has no usable year-month interval: months, as a number
         case t.DayTimeInterval():
             return pa.duration("us")
+        case t.CalendarInterval():
+            return pa.month_day_nano_interval()
     name = type(s)
     simple = {
         t.Void: pa.null(),
@@ -116,6 +119,9 @@ def result_column(array: pa.Array, s: t.SqlType) -> pa.Array:
     if array.type == target:
         return array
     match s:
+        case t.CalendarInterval():
+            rows = [r and (r["months"], r["days"], r["micros"] * 1000) for r in array.to_pylist()]
+            return pa.array([r and pa.MonthDayNano(r) for r in rows], type=target)
         case t.Variant():
             return _encoded_variants(array.to_pylist(), target)
         case t.Decimal():
@@ -187,6 +193,10 @@ def _arrow_ready(value: Any, s: t.SqlType) -> Any:
             return [_arrow_ready(v, s.element) for v in value]
         case t.Struct():
             return {f.name: _arrow_ready(value[f.name], f.type) for f in s.fields}
+        case t.CalendarInterval():
+            import pyarrow as pa
+
+            return pa.MonthDayNano(tuple(value))
         case t.Variant():
             from sqlshell.variant import VariantJson, from_json, load
             from sqlshell.variant_binary import encode

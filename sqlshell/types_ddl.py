@@ -9,6 +9,7 @@ from sqlshell.types import (
     BIGINT,
     BINARY,
     BOOLEAN,
+    CALENDAR,
     DATE,
     DOUBLE,
     FLOAT,
@@ -235,10 +236,7 @@ class _Parser:
                 if last not in units or units.index(last) < units.index(first):
                     raise self.error(start, f"`interval {first} to {last}` is not a type")
                 return kind(first, last)
-        raise NotSupportedError(
-            "calendar intervals are not supported; write interval year to month or interval day to second",
-            span=(start, self.here()),
-        )
+        return CALENDAR
 
     def fields(self, closing: str) -> tuple[Field, ...]:
         out: list[Field] = []

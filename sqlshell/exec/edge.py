@@ -13,6 +13,7 @@ from sqlshell.errors import NotSupportedError
 from sqlshell.exec.lower_types import dtype
 from sqlshell.types import (
     Array,
+    CalendarInterval,
     DayTimeInterval,
     Decimal,
     Map,
@@ -76,6 +77,8 @@ def to_python(value: Any, t: SqlType) -> Any:
         return value.astimezone(dt.UTC).replace(tzinfo=None)
     if isinstance(t, DayTimeInterval):
         return value // dt.timedelta(microseconds=1)
+    if isinstance(t, CalendarInterval):
+        return tuple(value.values())
     if isinstance(t, Array):
         return tuple(to_python(v, t.element) for v in value)
     if isinstance(t, Map):

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sqlshell.errors import NotSupportedError
+from sqlshell.functions import calendar_interval
 from sqlshell.functions.variant_cast import json_text
 from sqlshell.types import (
     Array,
     Binary,
     Boolean,
+    CalendarInterval,
     Date,
     DayTimeInterval,
     Decimal,
@@ -227,6 +229,7 @@ _WRITERS: tuple[tuple[Any, Callable[[Any, Any, Any], pl.Expr]], ...] = (
     (Binary, _binary),
     (YearMonthInterval, _year_month),
     (DayTimeInterval, _day_time),
+    (CalendarInterval, lambda k, e, t: calendar_interval.text(k, e)),
     (Array, _array),
     (Map, _map),
     (Struct, _struct),

@@ -16,6 +16,7 @@ from sqlshell.exec.lower_types import WALL_MICROS, dtype
 from sqlshell.types import (
     Binary,
     Boolean,
+    CalendarInterval,
     Date,
     DayTimeInterval,
     Decimal,
@@ -178,6 +179,14 @@ def _day_time(k: Kernel, t: Any) -> Reader:
     return None, (lambda x: tv.day_time(x, t.start, t.end)), pl.Int64
 
 
+def _calendar(k: Kernel, t: SqlType) -> Reader:
+    def slow(text: str) -> dict[str, int] | None:
+        found = tv.interval_words(text)
+        return None if found is None else dict(zip(("months", "days", "micros"), found, strict=True))
+
+    return None, slow, dtype(t)
+
+
 _READERS: tuple[tuple[Any, Callable[[Any, Any], Reader]], ...] = (
     (Boolean, _boolean),
     (Integral, _integral),
@@ -188,6 +197,7 @@ _READERS: tuple[tuple[Any, Callable[[Any, Any], Reader]], ...] = (
     (Time, _time),
     (YearMonthInterval, _year_month),
     (DayTimeInterval, _day_time),
+    (CalendarInterval, _calendar),
 )
 
 

@@ -1,7 +1,8 @@
 """SQL types in kernels: their polars dtypes, their literals, and NULL-free value conversions.
 
 Kernel representation: decimals are Int128 unscaled values, maps are List(Struct{key, value}), year-month
-intervals Int32 months, day-time intervals Duration("us"), variant JSON text. Everything else is what it says.
+intervals Int32 months, day-time intervals Duration("us"), calendar intervals Struct{months, days, micros}, variants
+text (`sqlshell/variant.py`). Everything else is what it says.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlshell.types import (
     BigInt,
     Binary,
     Boolean,
+    CalendarInterval,
     Date,
     DayTimeInterval,
     Decimal,
@@ -65,6 +67,7 @@ _FLAT: dict[type[SqlType], Any] = {
     YearMonthInterval: pl.Int32(),
     DayTimeInterval: MICROS,
     Variant: pl.String(),
+    CalendarInterval: pl.Struct({"months": pl.Int32, "days": pl.Int32, "micros": pl.Int64}),
 }
 
 
@@ -98,6 +101,8 @@ def kernel_value(value: Any, t: SqlType) -> Any:
         return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
     if isinstance(t, DayTimeInterval):
         return dt.timedelta(microseconds=value)
+    if isinstance(t, CalendarInterval):
+        return dict(zip(("months", "days", "micros"), value, strict=True))
     if isinstance(t, Array):
         return [kernel_value(v, t.element) for v in value]
     if isinstance(t, Map):
@@ -110,7 +115,7 @@ def kernel_value(value: Any, t: SqlType) -> Any:
 def literal(value: Any, t: SqlType) -> pl.Expr:
     """A constant of type `t`, typed exactly."""
     kind = dtype(t)
-    if value is None or not is_nested(t):
+    if value is None or not (is_nested(t) or isinstance(t, CalendarInterval)):
         return pl.lit(kernel_value(value, t), dtype=kind)
     # A literal Series is not a scalar to polars; `first` makes it one, so that it is repeated for each row.
     return pl.lit(pl.Series([kernel_value(value, t)], dtype=kind)).first()

@@ -38,7 +38,8 @@ class Expr(Node):
 class Column(Expr):
     """A column by id, as some plan node below produces it.
 
-    `bounds` are the least and greatest value it can have, where file statistics tell (`functions/bounds.py`).
+    `bounds` are the least and greatest value it can have, where file statistics tell (`functions/bounds.py`);
+    `padded` is n for a table's column of type char(n).
     """
 
     id: int
@@ -46,6 +47,7 @@ class Column(Expr):
     type: SqlType
     nullable: bool = field(default=True, compare=False)
     bounds: tuple[int, int] | None = field(default=None, compare=False, repr=False)
+    padded: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from sqlshell.functions.bounds import argument_bounds
 from sqlshell.functions.registry import AggState, Function
 from sqlshell.types import (
     BIGINT,
-    DAY_TIME,
     DOUBLE,
     MAX_PRECISION,
     BigInt,
@@ -27,6 +26,7 @@ from sqlshell.types import (
     Decimal,
     Fractional,
     Integral,
+    Interval,
     SqlType,
     YearMonthInterval,
 )
@@ -92,10 +92,8 @@ def sum_state(types: Types) -> SqlType:
     t = types[0]
     if isinstance(t, Decimal):
         return Decimal(MAX_PRECISION, t.scale)
-    if isinstance(t, BigInt):
+    if isinstance(t, (BigInt, DayTimeInterval)):
         return Decimal(MAX_PRECISION, 0)
-    if isinstance(t, DayTimeInterval):
-        return DAY_TIME
     return DOUBLE if isinstance(t, Fractional) else BIGINT
 
 
@@ -118,6 +116,8 @@ def _avg_type(types: Types, _: Any = None) -> SqlType:
 
 
 def _sum_update(k: Any, a: Any) -> Any:
+    if isinstance(k.type(0), DayTimeInterval):
+        a = a.to_physical()
     return _null_if_empty(k, a, _guarded_sum(k, a if _is_narrow(k) else a.cast(_state_dtype(k))))
 
 
@@ -156,7 +156,7 @@ def _null_if_empty(k: Any, a: Any, value: Any) -> Any:
 
 def _sum_overflow(k: Any, state: Any) -> Any | None:
     """Where a sum left its result type, or None when it cannot."""
-    t, result = k.type(0), k.call.type
+    pl, t, result = k.pl, k.type(0), k.call.type
     if isinstance(t, Decimal):
         limit = 10**MAX_PRECISION
         return state.abs() >= k.pl.lit(limit, dtype=k.pl.Int128) if _largest_sum(k) > limit else None
@@ -164,15 +164,28 @@ def _sum_overflow(k: Any, state: Any) -> Any | None:
         if _is_narrow(k):
             return None
         return (state > 2**63 - 1) | (state < -(2**63))
-    if isinstance(t, YearMonthInterval):
-        return (state > 2**31 - 1) | (state < -(2**31))
+    if isinstance(t, Interval):
+        top = (1 << (31 if isinstance(t, YearMonthInterval) else 63)) - 1
+        return (state > pl.lit(top, pl.Int128)) | (state < pl.lit(-top - 1, pl.Int128))
     return None
 
 
 def _sum_final(k: Any, state: Any) -> Any:
     bad = _sum_overflow(k, state)
     if bad is not None:
-        state = k.raise_if(bad, "ARITHMETIC_OVERFLOW", state)
+        state = k.raise_if(bad, _overflow(k), state)
+    return _as_result(k, state)
+
+
+def _overflow(k: Any) -> str:
+    interval = isinstance(k.type(0), Interval)
+    return "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION" if interval else "ARITHMETIC_OVERFLOW"
+
+
+def _as_result(k: Any, state: Any) -> Any:
+    pl = k.pl
+    if isinstance(k.type(0), DayTimeInterval):
+        state = state.cast(pl.Int64, strict=False)
     return state.cast(k.dtype(k.call.type))
 
 
@@ -180,7 +193,7 @@ def _try_sum_final(k: Any, state: Any) -> Any:
     bad = _sum_overflow(k, state)
     if bad is not None:
         state = k.pl.when(~bad).then(state)
-    return state.cast(k.dtype(k.call.type))
+    return _as_result(k, state)
 
 
 def _avg_final(k: Any, total: Any, count: Any) -> Any:
@@ -189,15 +202,16 @@ def _avg_final(k: Any, total: Any, count: Any) -> Any:
         value = _divide_half_up(pl, total, count, k.call.type.scale - t.scale)
         return k.raise_if(_avg_overflow(k, total, count), "ARITHMETIC_OVERFLOW", value)
     if isinstance(t, (YearMonthInterval, DayTimeInterval)):
-        return (
-            _divide_half_up(pl, total.cast(pl.Int64).cast(pl.Int128), count, 0)
-            .cast(pl.Int64)
-            .cast(k.dtype(t))
-        )
+        bad = _sum_overflow(k, total)
+        total = k.raise_if(bad, _overflow(k), total)
+        return _divide_half_up(pl, total.cast(pl.Int128), count, 0).cast(pl.Int64).cast(k.dtype(t))
     return total.cast(pl.Float64) / pl.when(count > 0).then(count)
 
 
 def _try_avg_final(k: Any, total: Any, count: Any) -> Any:
+    if isinstance(k.type(0), Interval):
+        fits: Any = _sum_overflow(k, total)
+        total = k.pl.when(~fits).then(total)
     if not isinstance(k.type(0), Decimal):
         return _avg_final(k, total, count)
     value = _divide_half_up(k.pl, total, count, k.call.type.scale - k.type(0).scale)

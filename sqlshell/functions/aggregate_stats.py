@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.errors import AnalysisError
 from sqlshell.functions.aggregate_row import aggregate_row
 from sqlshell.functions.registry import AggState, Function
-from sqlshell.types import BIGINT, DOUBLE, Array, Field, SqlType, Struct
+from sqlshell.types import (
+    BIGINT,
+    DAY_TIME,
+    DOUBLE,
+    YEAR_MONTH,
+    Array,
+    Field,
+    Interval,
+    SqlType,
+    Struct,
+    YearMonthInterval,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,15 +254,28 @@ def _each(k: Any, i: int, one: Callable[[float], Any], present: Any) -> Any:
 
 
 def _percentile(k: Any, a: Any, _: Any, *frequency: Any) -> Any:
+    t = k.type(0)
+    a = _number(t, a)
     values = a.drop_nulls()
     if frequency:
         kept = a.is_not_null() & (frequency[0] > 0)
         values = a.filter(kept).repeat_by(frequency[0].filter(kept)).explode()
-    return _each(k, 1, lambda p: values.quantile(p, interpolation="linear"), a.count() > 0)
+    return _each(k, 1, lambda p: _between(k, t, values.quantile(p, interpolation="linear")), a.count() > 0)
 
 
-def _median(_: Any, a: Any) -> Any:
-    return a.drop_nulls().quantile(0.5, interpolation="linear")
+def _number(t: SqlType, a: Any) -> Any:
+    """What quantiles are taken of: an interval's months or microseconds."""
+    return a.to_physical() if isinstance(t, Interval) else a
+
+
+def _between(k: Any, t: SqlType, quantile: Any) -> Any:
+    """A quantile as the result shows it: that of intervals is an interval, cut to whole units."""
+    return quantile.cast(k.pl.Int64).cast(k.dtype(t)) if isinstance(t, Interval) else quantile
+
+
+def _median(k: Any, a: Any) -> Any:
+    t = k.type(0)
+    return _between(k, t, _number(t, a).drop_nulls().quantile(0.5, interpolation="linear"))
 
 
 def _percentile_cont(k: Any, _: Any) -> Any:
@@ -259,7 +283,8 @@ def _percentile_cont(k: Any, _: Any) -> Any:
     values = a.drop_nulls()
 
     def one(p: float) -> Any:
-        return values.quantile(p if key.ascending else 1 - p, interpolation="linear")
+        found = values.quantile(p if key.ascending else 1 - p, interpolation="linear")
+        return _between(k, key.expr.type, found)
 
     return _each(k, 0, one, a.count() > 0)
 
@@ -267,11 +292,11 @@ def _percentile_cont(k: Any, _: Any) -> Any:
 def _percentile_disc(k: Any, _: Any) -> Any:
     key, a = _ordering(k)
     values = a.drop_nulls().sort(descending=not key.ascending)
-    return _each(k, 0, lambda p: _discrete(k, values, p), a.count() > 0)
+    return _each(k, 0, lambda p: _between(k, key.expr.type, _discrete(k, values, p)), a.count() > 0)
 
 
 def _ordering(k: Any) -> tuple[Any, Any]:
-    """The WITHIN GROUP key and its values as doubles."""
+    """The WITHIN GROUP key and its values as doubles, or as an interval's number."""
     if len(k.call.order_by) != 1:
         raise AnalysisError(
             f"{k.call.fn} needs WITHIN GROUP (ORDER BY one expression)",
@@ -279,6 +304,8 @@ def _ordering(k: Any) -> tuple[Any, Any]:
             span=k.call.span,
         )
     key = k.call.order_by[0]
+    if isinstance(key.expr.type, Interval):
+        return key, _number(key.expr.type, k.order_columns[0])
     return key, k.cast(k.order_columns[0], key.expr.type, DOUBLE)
 
 
@@ -293,8 +320,12 @@ def _percentile_approx(k: Any, a: Any, *_: Any) -> Any:
     return _each(k, 1, lambda p: _discrete(k, values, p), a.count() > 0)
 
 
-def _percentile_type(types: Types, _: Any) -> SqlType:
-    return Array(DOUBLE, False) if isinstance(types[-1 if len(types) == 1 else 1], Array) else DOUBLE
+def percentile_type(types: Types, _: Any) -> SqlType:
+    """Of percentile (values, share), median (values) and percentile_cont (share)."""
+    one: SqlType = DOUBLE
+    if isinstance(types[0], Interval):
+        one = YEAR_MONTH if isinstance(types[0], YearMonthInterval) else DAY_TIME
+    return Array(one, False) if any(isinstance(t, Array) for t in types[:2]) else one
 
 
 def _percentile_approx_type(types: Types, _: Any) -> SqlType:
@@ -340,18 +371,19 @@ STATISTICS: tuple[Function, ...] = (
     ),
     aggregate_row(
         "percentile",
-        "double, any, [bigint] -> fn",
+        "double, any, [bigint] -> fn | interval, any, [bigint] -> fn",
         "Exact percentile with linear interpolation; an array of percentages gives an array.",
         "percentile(x, 0.3) FROM VALUES (0), (10) AS t(x)",
-        returns=_percentile_type,
+        returns=percentile_type,
         lower=_percentile,
         example_result="3.0",
     ),
     aggregate_row(
         "median",
-        "double -> double",
+        "double -> double | interval -> fn",
         "The 50 % percentile with linear interpolation.",
         "median(x) FROM VALUES (0), (10) AS t(x)",
+        returns=percentile_type,
         lower=_median,
         example_result="5.0",
     ),
@@ -360,7 +392,7 @@ STATISTICS: tuple[Function, ...] = (
         "any -> fn",
         "Percentile with linear interpolation over WITHIN GROUP (ORDER BY ...).",
         "percentile_cont(0.25) WITHIN GROUP (ORDER BY x) FROM VALUES (0), (10) AS t(x)",
-        returns=_percentile_type,
+        returns=percentile_type,
         lower=_percentile_cont,
         example_result="2.5",
     ),
@@ -369,7 +401,7 @@ STATISTICS: tuple[Function, ...] = (
         "any -> fn",
         "First value whose cumulative share reaches the percentage, over WITHIN GROUP (ORDER BY ...).",
         "percentile_disc(0.25) WITHIN GROUP (ORDER BY x) FROM VALUES (0), (10) AS t(x)",
-        returns=_percentile_type,
+        returns=percentile_type,
         lower=_percentile_disc,
         example_result="0.0",
     ),

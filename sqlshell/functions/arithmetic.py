@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.functions import decimal_arithmetic, interval_arithmetic
 from sqlshell.functions.common import divisor
 from sqlshell.functions.fallible import integer_can_overflow
-from sqlshell.types import Decimal, Float, Fractional, Integral, Interval, Temporal
+from sqlshell.types import CalendarInterval, Decimal, Float, Fractional, Integral, Interval, Temporal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,10 @@ def operator(op: str, safe: bool = False) -> Callable[..., Any]:
 
     def lower(k: Any, a: Any, b: Any) -> Any:
         left, right = k.type(0), k.type(1)
+        if isinstance(left, CalendarInterval) or isinstance(right, CalendarInterval):
+            from sqlshell.functions import calendar_interval
+
+            return calendar_interval.lower(k, op, a, b, safe)
         if isinstance(left, (Temporal, Interval)) or isinstance(right, Interval):
             return interval_arithmetic.lower(k, op, a, b, safe)
         if isinstance(left, Decimal) and isinstance(right, Decimal):
@@ -161,6 +165,10 @@ def negative(k: Any, a: Any) -> Any:
     t = k.type(0)
     if isinstance(t, Interval):
         return interval_arithmetic.negative(k, a)
+    if isinstance(t, CalendarInterval):
+        from sqlshell.functions import calendar_interval
+
+        return calendar_interval.negative(k, a)
     if isinstance(t, Decimal):
         return k.pl.lit(0, dtype=k.pl.Int128) - a  # polars has no `-` for Int128
     if not isinstance(t, Integral):

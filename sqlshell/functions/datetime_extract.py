@@ -10,6 +10,7 @@ from sqlshell.functions.registry import Function
 from sqlshell.types import (
     INT,
     TINYINT,
+    CalendarInterval,
     Date,
     DayTimeInterval,
     Decimal,
@@ -97,6 +98,15 @@ def _part_type(types: tuple[SqlType, ...], args: tuple[Any, ...]) -> SqlType:
         allowed: dict[str, SqlType] = _between(t, {"year": INT, "month": TINYINT})
     elif isinstance(t, DayTimeInterval):
         allowed = _between(t, {"day": INT, "hour": TINYINT, "minute": TINYINT, "second": SECONDS})
+    elif isinstance(t, CalendarInterval):
+        allowed = {
+            "year": INT,
+            "month": TINYINT,
+            "day": INT,
+            "hour": TINYINT,
+            "minute": TINYINT,
+            "second": SECONDS,
+        }
     else:
         allowed = {**dict.fromkeys((*FIELDS, "hour", "minute"), INT), "second": SECONDS}
         if isinstance(t, Time):
@@ -118,6 +128,10 @@ def _date_part(k: Any, field: Any, value: Any) -> Any:
         if name == "year":
             return whole
         return k.let([value], lambda v: (v - v.truncdiv(pl.lit(12, dtype=pl.Int32)) * 12).cast(pl.Int8))
+    if isinstance(t, CalendarInterval):
+        from sqlshell.functions import calendar_interval
+
+        return calendar_interval.field(k, name, value)
     if isinstance(t, DayTimeInterval):
         return _interval_part(k, name, value.cast(pl.Int64))
     if name in FIELDS:
@@ -175,7 +189,7 @@ ROWS = (
              lower=_time_field("minute")),
     Function("second", _CLOCK_SIG, "The second of the minute.", "second('2009-07-30 12:58:59')",
              lower=_time_field("second")),
-    Function("date_part", "string, datetime -> fn | string, interval -> fn",
+    Function("date_part", "string, datetime -> fn | string, interval -> fn | string, calendar -> fn",
              "A field of a date, timestamp or interval; seconds with their fraction.",
              "date_part('SECONDS', timestamp'2019-10-01 00:00:01.000001')", aliases=("datepart", "extract"),
              lower=_date_part, returns=_part_type),

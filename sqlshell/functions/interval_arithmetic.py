@@ -21,6 +21,7 @@ from sqlshell.types import (
 )
 
 DAY = 86_400_000_000
+_OVERFLOW = "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION"
 
 
 def lower(k: Any, op: str, a: Any, b: Any, safe: bool) -> Any:
@@ -41,10 +42,10 @@ def negative(k: Any, a: Any) -> Any:
     """The opposite interval."""
     pl = k.pl
     if isinstance(k.type(0), YearMonthInterval):
-        return k.let([a], lambda v: k.raise_if(v == -(1 << 31), "ARITHMETIC_OVERFLOW", -v, "integer"))
+        return k.let([a], lambda v: k.raise_if(v == -(1 << 31), _OVERFLOW, -v))
     return k.let(
         [a.cast(pl.Int64)],
-        lambda v: k.raise_if(v == -(1 << 63), "ARITHMETIC_OVERFLOW", -v, "long").cast(pl.Duration("us")),
+        lambda v: k.raise_if(v == -(1 << 63), _OVERFLOW, -v).cast(pl.Duration("us")),
     )
 
 

@@ -59,6 +59,7 @@ FAMILIES = (
     "variant",
     "clock",
     "time_window",
+    "calendar_interval",
     "vector",
 )
 """In the order in which a name is looked for: small tables and everyday functions first (all take 80 ms)."""

@@ -24,6 +24,7 @@ from sqlshell.types import (
     Array,
     Binary,
     Boolean,
+    CalendarInterval,
     Date,
     DayTimeInterval,
     Decimal,
@@ -242,7 +243,7 @@ def can_cast(source: SqlType, target: SqlType) -> bool:
     if same_type(source, target) or isinstance(source, Void) or isinstance(target, String):
         return True
     if isinstance(source, Variant):
-        return not isinstance(target, (YearMonthInterval, DayTimeInterval, Time))
+        return not isinstance(target, (Interval, CalendarInterval, Time))
     if isinstance(target, Variant):
         return _fits_variant(source)
     allowed = _CASTS.get(type(target))
@@ -257,9 +258,9 @@ def can_cast(source: SqlType, target: SqlType) -> bool:
 
 def _fits_variant(t: SqlType) -> bool:
     """Whether CAST makes variants of the type; structs and maps need to_variant_object."""
-    return (
-        _fits_variant(t.element) if isinstance(t, Array) else not isinstance(t, (Interval, Time, Map, Struct))
-    )
+    if isinstance(t, Array):
+        return _fits_variant(t.element)
+    return not isinstance(t, (Interval, CalendarInterval, Time, Map, Struct))
 
 
 _CASTS: dict[type[SqlType], tuple[type[SqlType], ...]] = {
@@ -269,6 +270,7 @@ _CASTS: dict[type[SqlType], tuple[type[SqlType], ...]] = {
     Timestamp: (Timestamp, String, Date, TimestampNtz, Numeric),
     TimestampNtz: (TimestampNtz, String, Date, Timestamp),
     Time: (Time, String, Timestamp, TimestampNtz),
+    CalendarInterval: (CalendarInterval, String),
     YearMonthInterval: (YearMonthInterval, String, Integral, Decimal),
     DayTimeInterval: (DayTimeInterval, String, Integral, Decimal),
 }
@@ -299,7 +301,7 @@ def is_orderable(t: SqlType) -> bool:
         return is_orderable(t.element)
     if isinstance(t, Struct):
         return all(is_orderable(f.type) for f in t.fields)
-    return not isinstance(t, (Map, Variant))
+    return not isinstance(t, (Map, Variant, CalendarInterval))
 
 
 # Decimal results (Spark's `DecimalPrecision`; `bounded_decimal` is adjustPrecisionScale)

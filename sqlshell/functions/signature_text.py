@@ -15,6 +15,7 @@ from sqlshell.types import (
     BIGINT,
     BINARY,
     BOOLEAN,
+    CALENDAR,
     DATE,
     DAY_TIME,
     DOUBLE,
@@ -127,6 +128,7 @@ NAMED: dict[str, SqlType] = {
     "variant": VARIANT,
     "year_month": YEAR_MONTH,
     "day_time": DAY_TIME,
+    "calendar": CALENDAR,
 }
 
 _TOKEN = regex(r"\s*(->|\.\.\.|[\[\](),<>:|]|[A-Za-z_0-9]+)")

@@ -150,6 +150,8 @@ class _Types:
     def interval(self, i: int) -> int:
         first, last = self.word(i), self.word(i + 2)
         family = _YEAR_MONTH if first in _YEAR_MONTH else _DAY_TIME
+        if first in (")", ">", ",", ""):
+            return i
         if first not in family:
             raise self.error(i, "expected a unit: YEAR, MONTH, DAY, HOUR, MINUTE or SECOND")
         if self.word(i + 1) != "TO":

@@ -41,7 +41,7 @@ from sqlshell.plan.logical import (
 from sqlshell.plan.scope import Entry, Scope
 from sqlshell.records import dataclass, replace
 from sqlshell.storage.source import FILE_PATH, ROW_INDEX
-from sqlshell.types import BIGINT, BOOLEAN, INT, STRING, String, as_read
+from sqlshell.types import BIGINT, BOOLEAN, INT, STRING, String, as_read, padding
 
 if TYPE_CHECKING:
     from sqlshell.parser.statement_dml import Assignment, Delete, Merge, MergeClause, Target, Update
@@ -72,7 +72,9 @@ class TargetRows:
 def target_rows(source: Source, target: Target) -> TargetRows:
     """All rows of the target."""
     fields = source.schema.fields
-    columns = tuple(Column(fresh_id(), f.name, as_read(f.type), f.nullable) for f in fields)
+    columns = tuple(
+        Column(fresh_id(), f.name, as_read(f.type), f.nullable, padded=padding(f.type)) for f in fields
+    )
     file = Column(fresh_id(), "file_path", STRING, False)
     row = Column(fresh_id(), "row_index", BIGINT, False)
     scan = Scan(source, (*columns, file, row), (*(f.name for f in fields), FILE_PATH, ROW_INDEX))

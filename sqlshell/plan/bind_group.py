@@ -40,7 +40,7 @@ from sqlshell.plan.logical import (
     passthrough,
 )
 from sqlshell.records import dataclass, field, replace
-from sqlshell.types import BIGINT, INT, STRING, TINYINT, Map, Variant
+from sqlshell.types import BIGINT, INT, STRING, TINYINT, CalendarInterval, Map, Variant
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -195,7 +195,7 @@ class _KeyBinder:
             return self.group.index(item.expr)
         e = self.b.expr(node, replace(self.site, fallback=self._alias))
         self._refuse_aggregate(e, node, "GROUP_BY_AGGREGATE")
-        if isinstance(e.type, (Map, Variant)):
+        if isinstance(e.type, (Map, Variant, CalendarInterval)):
             raise AnalysisError(
                 f"cannot group by a value of type {e.type}",
                 condition="GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE",

@@ -25,7 +25,7 @@ from sqlshell.plan.context import BoundQuery, TableVersion
 from sqlshell.plan.logical import Generate, Join, Plan, Project, Scan, Union, Values, fresh_id, passthrough
 from sqlshell.storage.delta import time_travel
 from sqlshell.storage.delta.history import LIFE, check_schema, lives, sources
-from sqlshell.types import BIGINT, INT, as_read
+from sqlshell.types import BIGINT, INT, as_read, padding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +123,9 @@ def _rows(snapshot: Snapshot, shown: str, adds: Sequence[Add]) -> tuple[Plan, Co
 def scan_of(source: Source, count: int) -> Scan:
     """The first columns of a source."""
     fields = source.schema.fields[:count]
-    columns = tuple(Column(fresh_id(), f.name, as_read(f.type), f.nullable) for f in fields)
+    columns = tuple(
+        Column(fresh_id(), f.name, as_read(f.type), f.nullable, padded=padding(f.type)) for f in fields
+    )
     return Scan(source, columns, tuple(f.name for f in fields))
 
 

@@ -151,7 +151,7 @@ def fold_cast(value: Literal, to: SqlType, zone: str) -> Literal | None:
         return Literal(None, to)
     if isinstance(to, Integral) and isinstance(value.type, Integral):
         return Literal(v, to) if -(2 ** (to.bits - 1)) <= v < 2 ** (to.bits - 1) else None
-    if to == DOUBLE and isinstance(v, (int, PyDecimal)) and not isinstance(v, bool):
+    if to == DOUBLE and isinstance(value.type, (Integral, Decimal)):
         return Literal(float(v), DOUBLE)
     if value.type != STRING:
         return None
@@ -287,6 +287,8 @@ def _sum(node: Any, parts: list[tuple[str, str]]) -> Literal:
 
 
 def _unit_to_unit(node: Any, text: str, start: str, end: str) -> Literal:
+    from sqlshell import text_values
+
     sign = -1 if text.startswith("-") else 1
     body = text.lstrip("+-")
     if (start, end) == ("year", "month"):
@@ -296,12 +298,9 @@ def _unit_to_unit(node: Any, text: str, start: str, end: str) -> Literal:
         return Literal(sign * (int(m[1]) * 12 + int(m[2])), YearMonthInterval("year", "month"))
     if start not in _DAY_TIME_ORDER or end not in _DAY_TIME_ORDER:
         raise _bad(node)
-    units = _DAY_TIME_ORDER[_DAY_TIME_ORDER.index(start) : _DAY_TIME_ORDER.index(end) + 1]
-    amounts = re.split(r"[ :]", body)
-    if len(units) < 2 or len(amounts) != len(units):
+    if _DAY_TIME_ORDER.index(start) >= _DAY_TIME_ORDER.index(end):
         raise _bad(node)
-    try:
-        micros = sum(int(PyDecimal(a) * MICROS[u]) for a, u in zip(amounts, units, strict=True))
-    except ArithmeticError:
-        raise _bad(node) from None
-    return Literal(sign * micros, DayTimeInterval(start, end))
+    micros = text_values.day_time(text, start, end)
+    if micros is None:
+        raise _bad(node)
+    return Literal(micros, DayTimeInterval(start, end))

@@ -32,7 +32,8 @@ from sqlshell.plan.renew import is_deterministic, renew
 from sqlshell.plan.scope import Scope
 from sqlshell.records import replace
 from sqlshell.storage.source import FORMATS, Source
-from sqlshell.types import BIGINT, TIMESTAMP, Integral, as_read
+from sqlshell.types import BIGINT, TIMESTAMP, Integral, as_read, padding
+
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -91,7 +92,9 @@ def _describe(b: Binder, uri: str, form: str | None, options: dict[str, str], sp
 
 def _source(b: Binder, source: Source | MemorySource, alias: Any, parts: tuple[str, ...]) -> Bound:
     fields = source.schema.fields
-    columns = tuple(Column(fresh_id(), f.name, as_read(f.type), f.nullable) for f in fields)
+    columns = tuple(
+        Column(fresh_id(), f.name, as_read(f.type), f.nullable, padded=padding(f.type)) for f in fields
+    )
     names = tuple(f.name for f in fields)
     scan = Scan(cast("Source", source), columns, names)
     bound = bind_from.relation(BoundQuery(scan, names), alias, parts)

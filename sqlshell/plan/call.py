@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sqlshell.errors import AnalysisError, did_you_mean
 from sqlshell.expr.expr import AggCall, Call, Expr, Lambda, LambdaVar, Literal
+from sqlshell.functions.aggregate_stats import percentile_type
 from sqlshell.functions.registry import load, lookup
 from sqlshell.functions.signature import LambdaShape, Match, Mismatch, match
 from sqlshell.plan.call_operators import make_operator
@@ -171,6 +172,8 @@ def make_aggregate(
             condition="DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
             span=span,
         )
+    if row.name in {"percentile_cont", "percentile_disc"} and order_by:
+        result = percentile_type((order_by[0].expr.type, *(a.type for a in bound)), bound)
     condition = None if filter is None else as_condition(filter, "FILTER", span)
     if row.nullable is not None:
         nullable = row.nullable(tuple(a.nullable for a in bound))

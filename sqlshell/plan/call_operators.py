@@ -10,12 +10,13 @@ from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING
 
 from sqlshell.errors import AnalysisError
-from sqlshell.expr.expr import Call, Expr, Literal
+from sqlshell.expr.expr import Call, Column, Expr, Literal
 from sqlshell.functions import result_types as rt
 from sqlshell.plan.coerce import coerce_to, literal_decimal
 from sqlshell.types import (
     BIGINT,
     BOOLEAN,
+    CALENDAR,
     DATE,
     DAY_TIME,
     DOUBLE,
@@ -23,6 +24,7 @@ from sqlshell.types import (
     STRING,
     TIMESTAMP,
     Array,
+    CalendarInterval,
     Date,
     DayTimeInterval,
     Decimal,
@@ -38,6 +40,8 @@ from sqlshell.types import (
     String,
     Struct,
     Temporal,
+    Timestamp,
+    TimestampNtz,
     TinyInt,
     Void,
     YearMonthInterval,
@@ -149,6 +153,8 @@ def arithmetic(name: str, left: Expr, right: Expr, span: Span | None) -> Expr:
     """`+ - * / % div` and the functions that follow them."""
     op = ARITHMETIC[name]
     fn = "%" if name == "mod" else name
+    if CALENDAR in (left.type, right.type):
+        return _calendar(fn, op, left, right, span)
     if isinstance(left.type, (Temporal, Interval)) or isinstance(right.type, (Temporal, Interval)):
         return _temporal(fn, op, left, right, span)
     if isinstance(left.type, String) and isinstance(right.type, (String, Void)):
@@ -181,6 +187,22 @@ def arithmetic(name: str, left: Expr, right: Expr, span: Span | None) -> Expr:
     return _call(fn, (left, right), result, span)
 
 
+def _calendar(fn: str, op: str, left: Expr, right: Expr, span: Span | None) -> Expr:
+    """Arithmetic where a side is a calendar interval."""
+    if left.type == CALENDAR and (op == "+" and isinstance(right.type, Temporal)):
+        left, right = right, left
+    if right.type == CALENDAR and (op == "*" and isinstance(left.type, Numeric)):
+        left, right = right, left
+    if isinstance(left.type, Void) and op in {"+", "-"}:
+        left = coerce_to(left, CALENDAR, span=span)
+    if op in {"+", "-"} and right.type == CALENDAR and isinstance(left.type, (CalendarInterval, *_MOVED)):
+        return _call(fn, (left, right), left.type, span)
+    if op in {"*", "/"} and left.type == CALENDAR and isinstance(right.type, (Numeric, Void)):
+        return _call(fn, (left, coerce_to(right, DOUBLE, span=span)), CALENDAR, span)
+    raise _different(op, left, right, span)
+
+
+_MOVED = (Date, Timestamp, TimestampNtz)
 _DAYS = (TinyInt, SmallInt, Int)
 
 
@@ -267,6 +289,7 @@ def _with_names_of(t: SqlType, model: SqlType) -> SqlType:
 
 def comparison(name: str, left: Expr, right: Expr, span: Span | None) -> Expr:
     """`= <=> < <= > >=`."""
+    left, right = padded_alike(left, right), padded_alike(right, left)
     fitted = _fit_literals(left, right)
     if fitted is not None:
         left, right = fitted
@@ -290,6 +313,16 @@ def comparison(name: str, left: Expr, right: Expr, span: Span | None) -> Expr:
         )
     nullable = name != "<=>" and (left.nullable or right.nullable)
     return Call(name, (left, right), BOOLEAN, nullable, span)
+
+
+def padded_alike(e: Expr, other: Expr) -> Expr:
+    """`e` with as many blanks at its end as the char(n) column beside it has (as Spark's ApplyCharTypePadding)."""
+    width = other.padded if isinstance(other, Column) else 0
+    if isinstance(e, Literal) and isinstance(e.value, str) and len(e.value) < width:
+        return Literal(e.value.ljust(width), e.type)
+    if isinstance(e, Column) and 0 < e.padded < width:
+        return Call("rpad", (e, Literal(width, INT), Literal(" ", STRING)), STRING, e.nullable)
+    return e
 
 
 def _fit_literals(left: Expr, right: Expr) -> tuple[Expr, Expr] | None:
@@ -333,7 +366,11 @@ def unary(name: str, arg: Expr, span: Span | None) -> Expr:
     default = BIGINT if name == "~" else DOUBLE
     if isinstance(arg.type, (String, Void)):
         arg = coerce_to(arg, default, span=span)
-    ok = isinstance(arg.type, Integral) if name == "~" else isinstance(arg.type, (Numeric, Interval))
+    ok = (
+        isinstance(arg.type, Integral)
+        if name == "~"
+        else isinstance(arg.type, (Numeric, Interval, CalendarInterval))
+    )
     if not ok:
         raise AnalysisError(
             f"`{name}` needs {'an integer' if name == '~' else 'a number or an interval'}, not {arg.type}",

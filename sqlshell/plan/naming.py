@@ -18,7 +18,7 @@ from sqlshell.parser.parse import span_of, split_number, type_ddl
 from sqlshell.plan import naming_literals as literals
 from sqlshell.plan.bind_literal import interval as bind_interval
 from sqlshell.plan.bind_literal import typed
-from sqlshell.plan.naming_calls import SPECIAL_CALLS
+from sqlshell.plan.naming_calls import INTERVAL_FUNCTIONS, SPECIAL_CALLS, scaled_interval
 from sqlshell.plan.naming_tables import (
     BARE_CALLS,
     BARE_TIMES,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _EXTRACT = re.compile(r"\bextract\s*\(\s*(\w+)\s+from\b", re.IGNORECASE)
 
+_FAR = re.compile(r"\d{5}")
+"""A year that Java writes with a sign."""
 _NANOS = re.compile(r"\.\d{7,9}$")
 _BINARY: dict[type, str] = {
     exp.Add: "+",
@@ -110,7 +112,8 @@ def _is_interval(node: Any) -> bool:
         node = node.this
     if isinstance(node, (exp.Add, exp.Sub)):
         return _is_interval(node.this) and _is_interval(node.expression)
-    return isinstance(node, exp.Interval)
+    called = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
+    return isinstance(node, exp.Interval) or called in INTERVAL_FUNCTIONS
 
 
 def _is_date(node: Any) -> bool:
@@ -163,6 +166,8 @@ class _Namer:
             return self.column(node) if self.is_bare_call(node) else str(node.name)
         if isinstance(node, exp.Dot) and not isinstance(node.expression, exp.Anonymous) and _is_path(node):
             return str(node.name)
+        if isinstance(node, exp.Anonymous) and str(node.this).lower() in {"window", "session_window"}:
+            return str(node.this).lower()
         if (key := _last_key(node)) is not None:
             return key
         if isinstance(node, (exp.Cast, exp.TryCast)) and not node.meta.get("typed_literal"):
@@ -271,7 +276,11 @@ class _Namer:
         a, b = node.this, node.expression
         if _is_interval(b) and not _is_interval(a):
             a, b = b, a
-        return f"({self.name(a)} * {self.name(b)})"
+        return scaled_interval(self, "*", a, b) or f"({self.name(a)} * {self.name(b)})"
+
+    def on_div(self, node: Any) -> str:
+        a, b = node.this, node.expression
+        return scaled_interval(self, "/", a, b) or f"({self.name(a)} / {self.name(b)})"
 
     def on_neg(self, node: Any) -> str:
         inner = node.this
@@ -383,7 +392,7 @@ class _Namer:
             return f"{'TIMESTAMP_LTZ' if target == TIMESTAMP else word} '{value}'"
         found = typed(value, target, self.zone, None)
         if found is None:
-            return f"{word} '{value}'"
+            return f"{word} '{'+' * bool(_FAR.match(value))}{value}'"
         if isinstance(target, Date):
             return literals.date_text(found.value)
         if isinstance(target, Time):

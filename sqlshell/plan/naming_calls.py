@@ -121,6 +121,22 @@ def _try_to_time(n: Namer, called: str, args: list[Any]) -> str:
     return f"try_to_time(to_time({n.names(args)}))"
 
 
+INTERVAL_FUNCTIONS = {"make_interval", "try_make_interval", "make_ym_interval", "make_dt_interval"}
+
+
+def scaled_interval(n: Namer, op: str, left: Any, right: Any) -> str | None:
+    """`make_interval(...) * 2` is a call in names; the number comes second."""
+    if not _makes_interval(left):
+        left, right = right, left
+    if not _makes_interval(left) or op not in ("*", "/"):
+        return None
+    return f"{'multiply' if op == '*' else 'divide'}_interval({n.name(left)}, {n.name(right)})"
+
+
+def _makes_interval(node: Any) -> bool:
+    return str(node.this).lower() in ("make_interval", "try_make_interval")
+
+
 SPECIAL_CALLS: dict[str, Callable[[Namer, str, list[Any]], str | None]] = {
     "rank": _rank,
     "dense_rank": _rank,

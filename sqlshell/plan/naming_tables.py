@@ -54,6 +54,8 @@ RENAMED = {
 }
 _TIME_FORMAT = "yyyy-MM-dd HH:mm:ss"
 _IDENTITY = "lambdafunction(namedlambdavariable(), namedlambdavariable())"
+_ZEROS = ("0", "0", "0", "0", "0", "0", "0.000000")
+_MAKE_INTERVAL = {n: _ZEROS[n:] for n in range(7)}
 DEFAULTS: dict[str, dict[int, tuple[str, ...]]] = {
     "substr": {2: ("2147483647",)},
     "substring": {2: ("2147483647",)},
@@ -96,6 +98,8 @@ DEFAULTS: dict[str, dict[int, tuple[str, ...]]] = {
     "sentences": {1: ("", ""), 2: ("",)},
     "time_bucket": {2: ("TIMESTAMP '1970-01-01 00:00:00'",)},
     "make_ym_interval": {1: ("0",)},
+    "make_interval": _MAKE_INTERVAL,
+    "try_make_interval": _MAKE_INTERVAL,
     "variant_set": {3: ("true",)},
     "try_variant_set": {3: ("true",)},
     "variant_strip_nulls": {1: ("true",)},

@@ -45,7 +45,6 @@ DIFFERENT = {
     "position('a' in s)": "the parser rewrites it to position(a, s)",
     "i >>> 1": "sqlglot cannot read the operator",
     "window(ts, '1 day')": "not a function of ours yet",
-    "make_interval(1)": "calendar intervals are refused",
     "assert_true(b)": "Spark shows its generated message",
     "raise_error('x')": "Spark shows its internal error class",
     "extract(day from interval 1 day)": "the unit's case is lost where the source has no position",

@@ -34,7 +34,6 @@ OTHER_TYPE = {
 REFUSED = {
     "i >>> 1": "sqlglot cannot read the operator",
     "window(ts, '1 day')": "not a function of ours yet",
-    "make_interval(1)": "calendar intervals are refused",
 }
 TAKEN = {
     "date_add(dt, 1.5)": "days are whole numbers: the rest is cut off, as other functions do with such arguments",

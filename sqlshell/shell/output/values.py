@@ -54,6 +54,8 @@ def _value(s: t.SqlType, zone: tzinfo) -> Formatter:
             return months
         case t.DayTimeInterval():
             return duration
+        case t.CalendarInterval():
+            return calendar
         case t.Binary():
             return lambda v: v.hex().upper()
         case t.Array():
@@ -144,6 +146,22 @@ def duration(value: timedelta) -> str:
     days, seconds = divmod(seconds, 86_400)
     text = f"{sign}{days} {seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return f"{text}.{fraction:06}".rstrip("0") if fraction else text
+
+
+def calendar(value: Any) -> str:
+    """A calendar interval as CAST to string writes it."""
+    months, days, nanos = value
+    micros = nanos // 1000
+    sign, size = ("-", -micros) if micros < 0 else ("", micros)
+    hours, minutes, rest = size // 3_600_000_000, size // 60_000_000 % 60, size % 60_000_000
+    years = abs(months) // 12 * (1 if months > 0 else -1)
+    seconds = f"{rest // 1_000_000}.{rest % 1_000_000:06}".rstrip("0").rstrip(".")
+    words = [
+        (years, "years"), (months - years * 12, "months"), (days, "days"),
+        (f"{sign}{hours}" if hours else 0, "hours"), (f"{sign}{minutes}" if minutes else 0, "minutes"),
+        (f"{sign}{seconds}" if rest else 0, "seconds"),
+    ]  # fmt: skip
+    return " ".join(f"{n} {unit}" for n, unit in words if n) or "0 seconds"
 
 
 def plain(value: Any, s: t.SqlType, zone: tzinfo) -> Any:
