@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlshell.errors import AnalysisError, NotSupportedError, ParseError
+from sqlshell.errors import AnalysisError, ParseError
 from sqlshell.expr.expr import And, Call, Case, Cast, Column, Expr, In, Literal
 from sqlshell.functions import result_types as rt
 from sqlshell.plan.call import make_call
