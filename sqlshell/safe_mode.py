@@ -34,9 +34,9 @@ READS = frozenset({
 those written in SQL."""
 WRITES = frozenset({
     "CreateTable", "CreateTableLike", "DropTable", "Undrop", "Truncate", "Alter", "CommentOn", "CreateSchema",
-    "DropSchema", "CreateModel", "DropModel", "AlterModel", "RefreshModel", "RestoreModel", "Insert", "Delete",
-    "Update", "Merge", "CloneTable", "RestoreTable", "Vacuum", "CreateBranch", "EndBranch", "CreateTag", "DropTag",
-    "Optimize", "CopyTo", "CopyInto",
+    "DropSchema", "CreateModel", "DropModel", "AlterModel", "RefreshModel", "ExportModel", "RestoreModel", "Insert",
+    "Delete", "Update", "Merge", "CloneTable", "RestoreTable", "Vacuum", "CreateBranch", "EndBranch", "CreateTag",
+    "DropTag", "Optimize", "CopyTo", "CopyInto",
 })  # fmt: skip
 """Statements that --allow-writes lets in."""
 PLANS = frozenset({

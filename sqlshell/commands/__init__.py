@@ -43,6 +43,7 @@ _HANDLERS = {
     "ShowModels": "models.show_models",
     "DescribeModel": "models.describe_model",
     "AlterModel": "models.alter_model",
+    "ExportModel": "models.export_model",
     "RefreshModel": "models.refresh_model",
     "RestoreModel": "models.restore_model",
     "DeclareVariables": "variables.declare",

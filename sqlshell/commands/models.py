@@ -9,6 +9,7 @@ from sqlshell.commands.common import like, strings
 from sqlshell.commands.model_query import stored_text
 from sqlshell.commands.model_training import Trainer, setting
 from sqlshell.errors import AnalysisError
+from sqlshell.ml import importing
 from sqlshell.records import replace
 from sqlshell.result import Result, command
 from sqlshell.storage.models import Reference, exists_error
@@ -26,6 +27,18 @@ def create_model(session: Session, s: st.CreateModel) -> Result:
         if s.if_not_exists:
             return command(f"the model {'.'.join(s.name)} exists already")
         raise exists_error(s.name, s.name_span)
+    if importing.is_import(s.options):
+        if s.query is not None or s.transform is not None:
+            raise AnalysisError(
+                "an imported model has no training query", condition="INVALID_MODEL_OPTION_COMBINATION",
+                span=s.name_span, hint="leave AS and TRANSFORM out, or name a model type to train",
+            )  # fmt: skip
+        return _import(session, s)
+    if s.inputs:
+        raise AnalysisError(
+            "INPUT (...) belongs to imports", condition="INVALID_MODEL_OPTION_COMBINATION", span=s.name_span,
+            hint="the training query says what a model's inputs are",
+        )  # fmt: skip
     if s.query is None:
         raise AnalysisError(
             "CREATE MODEL needs AS and a training query", condition="MISSING_TRAINING_QUERY", span=s.name_span
@@ -34,6 +47,13 @@ def create_model(session: Session, s: st.CreateModel) -> Result:
     rows = made.data.get("training_rows")
     said = f"model {made.name} version {made.version}"
     return command(said if rows is None else f"{said}, trained on {rows:,} rows", session.warnings)
+
+
+def _import(session: Session, s: st.CreateModel) -> Result:
+    """Read a model's file and store it as a new version."""
+    found, description = importing.read(s)
+    version = session.models.add(s.name, found.data, found.parameters, description, found.files)
+    return command(f"model {version.name} version {version.version}", session.warnings)
 
 
 def _train(session: Session, s: st.CreateModel) -> Any:
@@ -62,6 +82,24 @@ def _instant_of(option: st.ModelOption) -> datetime:
             span=option.span,
         ) from None
     return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+
+
+def export_model(session: Session, s: st.ExportModel) -> Result:
+    """Write a version's files to a path that does not exist yet."""
+    import os
+
+    from sqlshell.ml.exporting import files_of
+    from sqlshell.storage import object_files
+    from sqlshell.storage.uri import resolve
+
+    version = session.models.resolve(Reference(s.name, s.version.kind, s.version.value), s.name_span)
+    target = resolve(s.path, os.getcwd(), remote=True, write=True)
+    if object_files.exists(target):
+        raise AnalysisError(f"'{target}' exists already", condition="PATH_ALREADY_EXISTS", span=s.path_span)
+    written = files_of(version, s.path, s.format, s.path_span)
+    for name, content in written.items():
+        object_files.put_if_absent(os.path.join(target, name) if name else target, content)
+    return command(f"model {version.name} version {version.version} written to '{target}'")
 
 
 def drop_model(session: Session, s: st.DropModel) -> Result:
@@ -136,7 +174,10 @@ SEARCH = ("num_trials", "max_parallel_trials", "hparam_tuning_algorithm", "hpara
 
 
 def create_text(name: str, data: dict[str, Any]) -> str:
-    """The statement that trains this version again, tables at the versions it saw."""
+    """The statement that trains this version again, tables at the versions it saw; of an import, that one."""
+    if not data["query"]:
+        found: str = data["statement"]
+        return found
     from sqlshell.ml import estimators
     from sqlshell.ml.options import COMMON
 
@@ -220,6 +261,8 @@ def refresh_model(session: Session, s: st.RefreshModel) -> Result:
     current = session.models.resolve(Reference(s.name), s.name_span)
     statement = parse_statement(current.data["statement"])
     assert isinstance(statement, CreateModel)
+    if importing.is_import(statement.options):
+        return _import(session, replace(statement, name=s.name, replace=True))
     changed = {o.name for o in s.options}
     options = (*(o for o in statement.options if o.name not in changed), *s.options)
     made = _train(session, replace(statement, name=s.name, replace=True, options=options))

@@ -114,6 +114,13 @@ class Kernel:
         return attributions
 
     @property
+    def onnx(self) -> Any:
+        """The kernel of ONNX graphs."""
+        from sqlshell.exec import onnx
+
+        return onnx
+
+    @property
     def factors(self) -> Any:
         """The kernels of matrix factorizations."""
         from sqlshell.exec import factors

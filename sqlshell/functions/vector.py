@@ -8,6 +8,7 @@ from sqlshell.expr.expr import Call, Literal
 from sqlshell.functions.attributions import ROWS as ATTRIBUTIONS
 from sqlshell.functions.common import constant
 from sqlshell.functions.factors import ROWS as FACTORS
+from sqlshell.functions.onnx import ROWS as ONNX
 from sqlshell.functions.registry import Function
 from sqlshell.functions.vector_distance import ROWS as DISTANCES
 from sqlshell.functions.vector_words import STOP_WORDS
@@ -263,5 +264,6 @@ FUNCTIONS = (
     *DISTANCES,
     *FACTORS,
     *ATTRIBUTIONS,
+    *ONNX,
 )
 # fmt: on

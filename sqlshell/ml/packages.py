@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 def need_package(estimator: Estimator) -> None:
     """Raises MISSING_PACKAGE with the line that installs what a model type needs."""
-    if estimator.package is None or find_spec(estimator.package[0]) is not None:
+    if estimator.package is not None:
+        need_module(*estimator.package, estimator.name)
+
+
+def need_module(module: str, extra: str, what: str) -> None:
+    """Raises MISSING_PACKAGE with the line that installs a library's extra."""
+    if find_spec(module) is not None:
         return
-    module, extra = estimator.package
     raise NotSupportedError(
-        f"{estimator.name} needs {module}, which is not installed",
+        f"{what} needs {module}, which is not installed",
         condition="MISSING_PACKAGE",
         hint=f"pip install 'sqlshell-analytics[{extra}]'",
     )

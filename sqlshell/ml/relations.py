@@ -156,6 +156,11 @@ def _transform(
 def _evaluate(
     f: ModelFunctions, model: Model, data: BoundQuery | None, options: dict[str, Any], span: Span | None
 ) -> Answer:
+    if model.estimator.task == "imported":
+        raise AnalysisError(
+            f"what the outputs of `{model.name}` should be is not known", span=span,
+            condition="INVALID_MODEL_FUNCTION_ARGUMENT", hint="compare ML.PREDICT's columns with the truth in SQL",
+        )  # fmt: skip
     if data is None:
         metrics = {k: v for k, v in (model.data.get("metrics") or {}).items() if k != "measured_on"}
         if not metrics:

@@ -9,6 +9,7 @@ from sqlshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
+    from sqlshell.types import SqlType
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class CreateModel(Statement):
     if_not_exists: bool = False
     name_span: Span | None = None
     transform_span: Span | None = None
+    inputs: tuple[tuple[str, SqlType], ...] = ()
+    """INPUT (name type, ...) of an import."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,18 @@ class AlterModel(Statement):
     version: ModelVersionRef = field(default_factory=ModelVersionRef)
     new_name: Name = ()
     name_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class ExportModel(Statement):
+    """EXPORT MODEL name [VERSION AS OF n] TO 'path' [FORMAT format]."""
+
+    name: Name
+    version: ModelVersionRef
+    path: str
+    format: str | None = None
+    name_span: Span | None = None
+    path_span: Span | None = None
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,16 @@ def _write(
     folder: str, data: dict[str, Any], parameters: dict[str, Parameter], artifacts: dict[str, bytes]
 ) -> str:
     """Write a version's files; returns the manifest's sha256."""
+    contents = contents_of(data, parameters, artifacts)
+    for name, content in contents.items():
+        files.put_if_absent(os.path.join(folder, name), content)
+    return hashlib.sha256(contents["manifest.json"]).hexdigest()
+
+
+def contents_of(
+    data: dict[str, Any], parameters: dict[str, Parameter], artifacts: dict[str, bytes]
+) -> dict[str, bytes]:
+    """A version's files by name; the manifest, with the sha256 of all others, comes last."""
     contents = {"model.json": json.dumps(data, ensure_ascii=False, indent=1).encode()}
     if sum(len(p.values) for p in parameters.values()) > MANY:
         contents["parameters.arrow"] = _to_arrow(parameters)
@@ -286,14 +296,24 @@ def _write(
     contents |= artifacts
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     contents["manifest.json"] = json.dumps(sums, indent=1).encode()
-    for name, content in contents.items():
-        files.put_if_absent(os.path.join(folder, name), content)
-    return hashlib.sha256(contents["manifest.json"]).hexdigest()
+    return contents
 
 
 def _read(folder: str, item: dict[str, Any], name: str, version: int) -> ModelVersion:
-    manifest = _checked(folder, "manifest.json", item["sha256"], name)
+    data, parameters, artifacts = read_contents(folder, item["sha256"], name)
+    return ModelVersion(name, version, int(item["created_ms"]), data, parameters, folder, artifacts)
+
+
+def read_contents(
+    folder: str, sha256: str | None, name: str
+) -> tuple[dict[str, Any], dict[str, Parameter], dict[str, bytes]]:
+    """model.json, parameters and artifacts, checksums checked; the manifest's own where it is known."""
+    manifest = _checked(folder, "manifest.json", sha256, name)
     sums: dict[str, str] = json.loads(manifest)
+    if any(not isinstance(n, str) or os.path.basename(n) != n or n.startswith(".") for n in sums):
+        raise CorruptInputError(
+            f"the manifest in '{folder}' names files elsewhere", condition="MODEL_ARTIFACT_DAMAGED"
+        )
     data = json.loads(_checked(folder, "model.json", sums["model.json"], name))
     if "parameters.arrow" in sums:
         parameters = _from_arrow(_checked(folder, "parameters.arrow", sums["parameters.arrow"], name))
@@ -304,10 +324,10 @@ def _read(folder: str, item: dict[str, Any], name: str, version: int) -> ModelVe
         }
     known = ("model.json", "parameters.json", "parameters.arrow")
     artifacts = {n: _checked(folder, n, s, name) for n, s in sums.items() if n not in known}
-    return ModelVersion(name, version, int(item["created_ms"]), data, parameters, folder, artifacts)
+    return data, parameters, artifacts
 
 
-def _checked(folder: str, file: str, sha256: str, name: str) -> bytes:
+def _checked(folder: str, file: str, sha256: str | None, name: str) -> bytes:
     path = os.path.join(folder, file)
     try:
         content = files.read(path)
@@ -315,7 +335,7 @@ def _checked(folder: str, file: str, sha256: str, name: str) -> bytes:
         raise CorruptInputError(
             f"the file '{path}' of the model `{name}` is missing", condition="MODEL_ARTIFACT_DAMAGED"
         ) from None
-    if hashlib.sha256(content).hexdigest() != sha256:
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise CorruptInputError(
             f"the file '{path}' of the model `{name}` is not what was written: its checksum differs",
             condition="MODEL_ARTIFACT_DAMAGED",

@@ -30,14 +30,15 @@ MODULES = {
     "random_forest_classifier": "trees",
     "random_forest_regressor": "trees",
     "transform_only": "transform_only",
+    "onnx": "onnx",
 }
 """model_type to the module (of this package) that holds its row: `ESTIMATOR`, or one of `ESTIMATORS`."""
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """A row of the table. `task` is regression, classification, clustering, reduction, recommendation or
-    transform.
+    """A row of the table. `task` is regression, classification, clustering, reduction, recommendation,
+    transform or imported.
 
     `fit(training, options)` gives `ml.body.Fitted`; `outputs(model, inputs, options)` the named expressions that
     ML.PREDICT adds, over one expression per feature. `check(options)` raises for combinations that do not go.

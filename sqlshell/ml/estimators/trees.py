@@ -15,7 +15,7 @@ from sqlshell.plan.call import make_call
 from sqlshell.types import BINARY, DOUBLE, FLOAT, INT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlshell.ml.body import Fitted, Training
     from sqlshell.ml.model import Feature, Model
@@ -43,15 +43,21 @@ def fit(training: Training, options: dict[str, Any]) -> Fitted:
         options["checkpoint_interval"], PATIENCE if options.get("early_stop") else 0,
         options.get("min_rel_progress") or 0.0,
     ))  # fmt: skip
-    kept: dict[str, Any] = {"base_score": found.base}
-    if found.trees:
-        for name in ("feature", "value", "left", "right", "default_left"):
-            kept[f"tree_{name}"] = [v for tree in found.trees for v in tree[name]]
-        kept["tree_nodes"] = [len(tree["value"]) for tree in found.trees]
+    kept = parameters_of(found.base, found.trees)
     statistics: dict[str, Any] = {f"importance_{k}": v for k, v in found.importance.items()}
     statistics |= {"rounds": found.rounds, "splits": found.splits, "training_loss": found.loss}
     return Fitted({n: np.asarray(v, dtype=np.float64) for n, v in kept.items()}, found.log, statistics, [],
                   {BOOSTER: found.booster})  # fmt: skip
+
+
+def parameters_of(base: Any, trees: Sequence[Mapping[str, list[float]]]) -> dict[str, list[float]]:
+    """What model.json's numbers say of trees: all nodes of few, else the first guess only."""
+    kept: dict[str, list[float]] = {"base_score": [float(b) for b in base]}
+    if trees:
+        for name in ("feature", "value", "left", "right", "default_left"):
+            kept[f"tree_{name}"] = [v for tree in trees for v in tree[name]]
+        kept["tree_nodes"] = [float(len(tree["value"])) for tree in trees]
+    return kept
 
 
 def outputs(model: Model, inputs: Mapping[str, Expr], options: dict[str, Any]) -> ex.Outputs:

@@ -102,6 +102,33 @@ def _answer(booster: Any, width: int, base: Array, growth: _Growth, settings: Se
                     growth.best, growth.loss)  # fmt: skip
 
 
+def read_booster(content: bytes) -> tuple[Any, dict[str, Any], TreesFit]:
+    """A model that xgboost wrote: the booster, its JSON's learner, and what we keep of trees.
+
+    Raises ValueError when it is none.
+    """
+    import xgboost as xgb
+
+    booster = xgb.Booster({"nthread": 1, "verbosity": 0})
+    booster.load_model(bytearray(content))
+    learner: dict[str, Any] = json.loads(bytes(booster.save_raw("json")))["learner"]
+    score = learner["learner_model_param"]["base_score"]
+    base = np.array([float(v) for v in str(score).strip("[]").split(",")])
+    names = booster.feature_names
+    importance = {}
+    for kind in ("weight", "total_gain", "total_cover"):
+        found = booster.get_score(importance_type=kind)
+        keys = names or [f"f{i}" for i in range(booster.num_features())]
+        importance[kind] = np.array([found.get(k, 0.0) for k in keys], dtype=np.float64)
+    splits = int(importance["weight"].sum())
+    one_base = len(set(base.tolist())) == 1
+    trees = _flat(booster) if splits <= INLINE_SPLITS and one_base else []
+    booster.feature_names = None
+    plain = bytes(booster.save_raw("ubj"))
+    booster.feature_names = names
+    return booster, learner, TreesFit(plain, base[:1], [], importance, splits, trees, 0, 0.0)
+
+
 def _flat(booster: Any) -> list[dict[str, list[float]]]:
     model = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]
     out = []

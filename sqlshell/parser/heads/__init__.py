@@ -33,6 +33,7 @@ _HEADS = {
     "DESC MODEL": "models.describe",
     "DESCRIBE MODEL": "models.describe",
     "DROP MODEL": "models.drop",
+    "EXPORT MODEL": "models.export",
     "REFRESH MODEL": "models.refresh",
     "RESTORE MODEL": "models.restore",
     "SHOW MODELS": "models.show_models",

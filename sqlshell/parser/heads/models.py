@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot.tokenizer_core import TokenType
 
+from sqlshell.parser.heads.columns import data_type
 from sqlshell.parser.heads.common import parse_subquery, parse_target
 from sqlshell.parser.statement_model import (
     AlterModel,
     CreateModel,
     DescribeModel,
     DropModel,
+    ExportModel,
     ModelOption,
     ModelVersionRef,
     RefreshModel,
@@ -23,6 +25,7 @@ from sqlshell.parser.statement_model import (
 if TYPE_CHECKING:
     from sqlshell.parser.cursor import Cursor
     from sqlshell.parser.statement import Statement
+    from sqlshell.types import SqlType
 
 _CLOSERS = {"[": "]", "(": ")"}
 
@@ -35,6 +38,7 @@ def create(c: Cursor) -> Statement:
     name, span = parse_target(c)
     transform, transform_span = None, None
     options: tuple[ModelOption, ...] = ()
+    inputs: tuple[tuple[str, SqlType], ...] = ()
     while c.token is not None and c.peek() != "AS":
         if c.peek() == "TRANSFORM" and transform is None:
             c.at += 1
@@ -44,12 +48,56 @@ def create(c: Cursor) -> Statement:
         elif c.peek() == "OPTIONS" and not options:
             c.at += 1
             options = model_options(c)
-        elif c.peek() in ("INPUT", "OUTPUT", "REMOTE"):
+        elif c.peek() == "INPUT" and not inputs:
+            c.at += 1
+            inputs = _inputs(c)
+        elif c.peek() in ("OUTPUT", "REMOTE"):
             raise c.unsupported(f"{c.peek()} in CREATE MODEL")
         else:
             raise c.error(hint="expected TRANSFORM (...), OPTIONS (...) or AS and a query")
     query = parse_subquery(c) if c.take("AS") else None
-    return CreateModel(c.text, name, query, options, transform, replace, absent, span, transform_span)
+    return CreateModel(c.text, name, query, options, transform, replace, absent, span, transform_span, inputs)
+
+
+def _inputs(c: Cursor) -> tuple[tuple[str, SqlType], ...]:
+    """`(name type, ...)`."""
+    c.expect("(")
+    found: list[tuple[str, SqlType]] = []
+    while not c.take(")"):
+        if found:
+            c.expect(",")
+        name = c.word()
+        if name is None:
+            raise c.error(hint="expected a column name and its type")
+        found.append((name, data_type(c)))
+    return tuple(found)
+
+
+def export(c: Cursor) -> Statement:
+    c.expect("MODEL")
+    name, span = parse_target(c)
+    version = version_ref(c)
+    form: str | None = None
+    path: str | None = None
+    start = c.at
+    if c.take("OPTIONS"):
+        for option in model_options(c):
+            if option.name in ("uri", "path"):
+                path = str(option.value)
+            elif option.name == "format":
+                form = str(option.value)
+            else:
+                raise c.error(hint="EXPORT MODEL m OPTIONS (format = '...', uri = '...')")
+    else:
+        c.expect("TO")
+        path = c.expect_string()
+        if c.take("FORMAT") or c.take("AS"):
+            form = c.string() or c.word()
+    if path is None:
+        raise c.error(hint="EXPORT MODEL m TO 'path'")
+    path_span = c.span_from(start)
+    c.end()
+    return ExportModel(c.text, name, version, path, form, span, path_span)
 
 
 def drop(c: Cursor) -> Statement:
