@@ -34,7 +34,6 @@ from sqlshell.records import replace
 from sqlshell.storage.source import FORMATS, Source
 from sqlshell.types import BIGINT, TIMESTAMP, Integral, as_read, padding
 
-
 if TYPE_CHECKING:
     from sqlshell.errors import Span
     from sqlshell.plan.bind import Binder
