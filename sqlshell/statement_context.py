@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlshell.errors import AnalysisError, Error
 from sqlshell.plan.context import LiteralRows, TableVersion, ViewDefinition
 from sqlshell.records import replace
-from sqlshell.storage.source import MemorySource, Source
+from sqlshell.storage.source import ColumnStats, MemorySource, Source
 
 if TYPE_CHECKING:
     from sqlshell.errors import Span
@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from sqlshell.storage.delta.table import DeltaTable
 
 DEFAULT_SCHEMA = "default"
+
+
+def with_distinct(source: Source, payload: dict[str, Any]) -> Source:
+    """A table's source with the numbers of distinct values that ANALYZE TABLE counted."""
+    columns = payload.get("statistics", {}).get("columns", {})
+    if not columns:
+        return source
+    known = dict(source.stats)
+    for name, told in columns.items():
+        known[name] = replace(known.get(name, ColumnStats()), distinct=told["distinct"])
+    return replace(source, stats=tuple(known.items()))
+
 
 Relation = Source | MemorySource | ViewDefinition | LiteralRows
 
@@ -147,13 +159,13 @@ class StatementContext:
             )
         location = session.catalog.location(found)
         if relations.is_delta(found):
-            return self._delta(location, found.full_name, span, version)
+            return with_distinct(self._delta(location, found.full_name, span, version), payload)
         self._plain(
             version or self.as_of, f"`{found.full_name}` is a table over {payload['provider']} files", span
         )
         schema = parse_schema(payload["schema"]) if payload.get("schema") else None
         source = session.describe_source(location, payload["provider"], payload.get("options", {}), schema)
-        return replace(source, name=found.full_name)
+        return with_distinct(replace(source, name=found.full_name), payload)
 
     def _delta(self, location: str, name: str, span: Span | None, version: TableVersion | None) -> Source:
         try:

@@ -74,6 +74,7 @@ _HANDLERS = {
     "Script": "scripts.run",
     "CopyTo": "export.copy_to",
     "ConvertToDelta": "convert.convert",
+    "Analyze": "analyze.analyze",
     "CopyInto": "copy_into.copy_into",
 }
 

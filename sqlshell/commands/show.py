@@ -120,7 +120,13 @@ def describe(session: Session, s: st.Describe) -> Result:
             columns = zip(bound.names, bound.plan.output, strict=True)
             return Result(fields, [(n, str(c.type), None) for n, c in columns])
         case "table":
-            return Result(fields, _table_rows(session, s))
+            rows = _table_rows(session, s)
+            found = relations.find(session, s.target, s.target_span) if s.column and s.extended else None
+            if found is None or found.kind != "table":
+                return Result(fields, rows)
+            from sqlshell.commands.table_show import column_details
+
+            return Result(strings("info_name", "info_value"), column_details(found, s.column[-1], rows[0]))
         case "database":
             from sqlshell.commands.schemas import describe_schema
 

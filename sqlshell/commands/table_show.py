@@ -15,6 +15,7 @@ from sqlshell.parser.statement_table import Check, ColumnDef, Identity
 from sqlshell.result import Result
 from sqlshell.storage.catalog import CATALOG_NAME
 from sqlshell.storage.delta.properties import CONSTRAINT
+from sqlshell.storage.delta.source import source_of
 from sqlshell.types import BIGINT, BOOLEAN, STRING, TIMESTAMP, Array, Field, Map, quote_name
 
 if TYPE_CHECKING:
@@ -273,12 +274,33 @@ def _details(
         "View Text": payload.get("text"),
         "Location": session.catalog.location(found) if found.kind == "table" else None,
         "Provider": payload.get("provider"),
+        "Statistics": _statistics(snapshot, payload.get("statistics")),
     }
     properties = shown_properties(snapshot) if snapshot else payload.get("properties", {})
     if properties:
         detail["Table Properties"] = "[" + ",".join(f"{k}={v}" for k, v in sorted(properties.items())) + "]"
     rows += [("", "", ""), ("# Detailed Table Information", "", "")]
     return rows + [(k, v, "") for k, v in detail.items() if v is not None]
+
+
+def _statistics(snapshot: Snapshot | None, analyzed: dict[str, Any] | None) -> str | None:
+    """Size and rows: of a Delta table by its log, of others by ANALYZE TABLE."""
+    size, rows = (analyzed["size"], analyzed["rows"]) if analyzed else (None, None)
+    if snapshot is not None:
+        source = source_of(snapshot, "")
+        size, rows = source.size, source.rows
+    if size is None:
+        return None
+    return f"{size} bytes" + ("" if rows is None else f", {rows} rows")
+
+
+def column_details(found: CatalogObject, column: str, row: Row) -> list[Row]:
+    """DESCRIBE EXTENDED of a column: what ANALYZE TABLE ... FOR COLUMNS found of it."""
+    columns = found.payload.get("statistics", {}).get("columns", {})
+    told: dict[str, Any] = next((v for k, v in columns.items() if k.lower() == column.lower()), {})
+    names = {"min": "min", "max": "max", "nulls": "num_nulls", "distinct": "distinct_count"}
+    rows: list[Row] = [("col_name", row[0]), ("data_type", row[1]), ("comment", row[2])]
+    return rows + [(shown, None if told.get(k) is None else str(told[k])) for k, shown in names.items()]
 
 
 def _created(found: CatalogObject, snapshot: Snapshot | None) -> int:

@@ -280,3 +280,16 @@ class ConvertToDelta(Statement):
     statistics: bool = True
     partitions: tuple[ColumnDef, ...] = ()
     name_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Analyze(Statement):
+    """ANALYZE TABLE name [PARTITION (...)] COMPUTE STATISTICS [NOSCAN | FOR COLUMNS a, b | FOR ALL COLUMNS].
+
+    `columns` is None without FOR, and empty for ALL.
+    """
+
+    name: Name
+    columns: tuple[str, ...] | None = None
+    scan: bool = True
+    name_span: Span | None = None

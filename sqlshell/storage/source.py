@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from sqlshell.records import dataclass, field
+from sqlshell.records import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,8 @@ class Source:
 
     `schema` holds the data columns, then the partition columns named in `partition_columns`. `options` are the
     reader's, lower-cased, as given (`header`, `sep`, `mode` ...), with what inference settled made explicit, so
-    that every task reads alike. `name` is what EXPLAIN and error messages call it. `table` is set for Delta tables,
+    that every task reads alike. `name` is what EXPLAIN and error messages call it. `stats` of a Delta table add
+    numbers of distinct values to what its log tells. `table` is set for Delta tables,
     whose schema has the partition columns in their own places.
     """
 
@@ -181,10 +182,13 @@ class Source:
 
     def column_stats(self, name: str) -> ColumnStats | None:
         """What is known of a flat column."""
-        if self.table is not None and self.table.stats.value is not None:
-            found: ColumnStats | None = self.table.stats.value.column_stats(name)
-            return found
-        return dict(self.stats).get(name)
+        known = dict(self.stats).get(name)
+        if self.table is None or self.table.stats.value is None:
+            return known
+        found: ColumnStats | None = self.table.stats.value.column_stats(name)
+        if known is None or found is None:
+            return found or known
+        return replace(found, distinct=known.distinct)
 
     def column_facts(self, name: str) -> ColumnStats | None:
         """What is known of a column's NULLs, and of a number's bounds."""

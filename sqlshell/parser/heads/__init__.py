@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlshell.parser.statement import Statement
 
 _NOT_RUN = words("""
-    ADD ALTER ANALYZE CALL CLONE DFS EXPORT
+    ADD ALTER CALL CLONE DFS EXPORT
     FSCK GRANT IMPORT LIST LOAD LOCK MAP MSCK REDUCE REFRESH REPAIR REPLACE
     REVOKE UNLOCK
 """)
@@ -91,6 +91,7 @@ _HEADS = {
     "MERGE": "dml.merge",
     "COPY": "export.copy",
     "CONVERT": "convert.convert",
+    "ANALYZE": "convert.analyze",
     "RESTORE": "maintenance.restore",
     "VACUUM": "maintenance.vacuum",
     "OPTIMIZE": "maintenance.optimize",
