@@ -35,7 +35,7 @@ _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 
 _UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "t": 10**12, "tb": 10**12, "tib": 2**40}
 
 
-def _bytes(text: str) -> int:
+def byte_count(text: str) -> int:
     """A size such as `1GB`, `512 MiB`, `4000000`."""
     stripped = text.strip().lower()
     digits = stripped.rstrip("bkmgti ")
@@ -100,7 +100,10 @@ DEFINITIONS = (
         "Partitions of every exchange; above 1 forces the pool.",
     ),
     Definition(
-        "sqlshell.memory_limit", _bytes, None, "Working memory of all workers together; default 70 % of RAM."
+        "sqlshell.memory_limit",
+        byte_count,
+        None,
+        "Working memory of all workers together; default 70 % of RAM.",
     ),
     Definition(
         "sqlshell.timeZone",
@@ -155,7 +158,7 @@ DEFINITIONS = (
     Definition("sqlshell.spill_dir", str, None, "Where exchanges go that do not fit in memory."),
     Definition(
         "sqlshell.broadcast_limit",
-        _bytes,
+        byte_count,
         64 * 2**20,
         "Largest build side that is sent to every pool worker.",
         "spark.sql.autoBroadcastJoinThreshold",
@@ -211,6 +214,10 @@ class Settings:
     def state(self) -> tuple[dict[str, Any], dict[str, str]]:
         """What is set now, for `restore`."""
         return dict(self._values), dict(self._foreign)
+
+    def take(self, other: Settings) -> None:
+        """Begin where others are, with what is locked there."""
+        self._values, self._foreign, self._open = dict(other._values), dict(other._foreign), other._open
 
     def restore(self, state: tuple[dict[str, Any], dict[str, str]]) -> None:
         """Back to what `state` gave; what is locked stays."""
@@ -301,6 +308,8 @@ class Controls:
     max_rows: int | None = None
     """Results with more rows are an error (safe mode), unless the door `cuts` them there and says so."""
     cuts: bool = False
+    max_bytes: int | None = None
+    """Statements that would read more are refused before they run."""
 
 
 def total_memory() -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
 from sqlshell.plan.context import TableVersion
 from sqlshell.records import dataclass
+from sqlshell.storage import object_files
 from sqlshell.storage.catalog import CATALOG_NAME, RELATION
 from sqlshell.storage.uri import is_remote, resolve
 
@@ -143,8 +144,8 @@ def has_log(uri: str) -> bool:
         from sqlshell.storage import objects
 
         path = resolve(uri, remote=True)
-        return not objects.is_glob(path) and bool(objects.names(f"{path}/_delta_log"))
-    return "://" not in uri and os.path.isdir(os.path.join(resolve(uri), "_delta_log"))
+        return not objects.is_glob(path) and bool(object_files.names_in(f"{path}/_delta_log"))
+    return "://" not in uri and object_files.is_directory(os.path.join(resolve(uri), "_delta_log"))
 
 
 def branch_location(session: Session, name: Name) -> tuple[str, str] | None:

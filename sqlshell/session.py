@@ -24,7 +24,8 @@ from sqlshell.config import Controls, Settings
 from sqlshell.errors import AnalysisError, Error, InterfaceError, InternalError, SafeModeError
 from sqlshell.expr.expr import Literal
 from sqlshell.origins import Origins
-from sqlshell.plan.logical import Limit, Plan, Project, Values
+from sqlshell.plan.literal_rows import literal_rows
+from sqlshell.plan.logical import Limit
 from sqlshell.records import dataclass, replace
 from sqlshell.result import Result, unique_names
 from sqlshell.statement_context import DEFAULT_SCHEMA, StatementContext
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from sqlshell.parser.parameters import Parameters
     from sqlshell.parser.statement import Query, Statement
     from sqlshell.plan.context import BoundQuery, FoundVariable, SqlFunction, TableVersion
+    from sqlshell.plan.logical import Plan
     from sqlshell.statement_context import Relation
     from sqlshell.storage.catalog import Catalog
     from sqlshell.storage.delta.staged import StagedTables
@@ -92,7 +94,7 @@ class Session:
     `dialect` is how input text is read; `workers` above 1 makes the pool of worker processes the default;
     `warehouse` is the directory of its tables (default: `storage.catalog.default_warehouse`). `safe` turns safe
     mode on, which reads the paths `allow` (default: the working directory) and the warehouse, and writes there
-    with `allow_writes`.
+    with `allow_writes`. `engine` is another session's, whose workers this one uses and does not end.
     Not safe for concurrent statements: use one session per thread (`cancel` may be called from any thread).
     """
 
@@ -104,6 +106,7 @@ class Session:
         settings: Mapping[str, object] | None = None,
         warehouse: str | None = None,
         warm: bool = True,
+        engine: Engine | None = None,
         safe: bool = False,
         allow: Sequence[str] = (),
         allow_writes: bool = False,
@@ -131,7 +134,8 @@ class Session:
         """What the last EXPLAIN ANALYZE told."""
         self._sources: dict[tuple[Any, ...], tuple[tuple[Any, ...], Source]] = {}
         self.warnings: list[str] = []
-        self._engine: Engine | None = None
+        self._engine = engine
+        self._borrowed = engine is not None
         self._models: Models | None = None
         self._closed = False
         self.cancelled = False
@@ -249,7 +253,8 @@ class Session:
         self._closed = True
         if self._engine is not None:
             engine, self._engine = self._engine, None
-            engine.close()
+            if not self._borrowed:
+                engine.close()
 
     def __enter__(self) -> Self:
         return self
@@ -385,6 +390,16 @@ class Session:
             entry.result.close()
         return True
 
+    def take_state(self, other: Session) -> None:
+        """Begin where another session is: its settings, views, functions, variables, schema, instant, policy."""
+        from sqlshell.commands.variables import copied
+
+        self.settings.take(other.settings)
+        self.views, self.functions = dict(other.views), dict(other.functions)
+        self._frames = copied(other.frames)
+        self.current_schema, self.time_travel = other.current_schema, other.time_travel
+        self.lake_pins, self.secrets, self.policy = other.lake_pins, other.secrets, other.policy
+
     # -- a statement
 
     def _with_parameters(self, text: str, parameters: Parameters) -> tuple[str, str]:
@@ -414,10 +429,7 @@ class Session:
             raise
         self.timings = Timings(parse=time.perf_counter() - start)
         try:
-            if self.policy is not None:
-                from sqlshell.safe_mode import check_statement
-
-                check_statement(self.policy, statement)
+            self.check_allowed(statement)
             if isinstance(statement, Query):
                 return self.run_query(statement)
             from sqlshell.commands import run_command
@@ -484,6 +496,13 @@ class Session:
         self.timings.bind = time.perf_counter() - start
         return bound
 
+    def check_allowed(self, statement: Statement) -> None:
+        """Raises SAFE_MODE for statements that a safe session must not run."""
+        if self.policy is not None:
+            from sqlshell.safe_mode import check_statement
+
+            check_statement(self.policy, statement)
+
     def _check_safe(self, plan: Plan, *, files: bool) -> None:
         """Raises SAFE_MODE for plans that a safe session must not run."""
         if self.policy is not None:
@@ -518,11 +537,20 @@ class Session:
         self.timings.optimize = time.perf_counter() - start
         return optimized
 
-    def stages(self, plan: Plan) -> StageGraph:
-        """The stage graph of an optimized plan."""
+    def check_reading(self, plan: Plan) -> None:
+        """Raises READ_LIMIT_EXCEEDED and SAFE_MODE for an optimized plan that may not run."""
+        self._check_safe(plan, files=True)
+        if self.controls.max_bytes is not None:
+            from sqlshell.commands.preflight import check_reading
+
+            check_reading(self, plan, self.controls.max_bytes)
+
+    def stages(self, plan: Plan, *, to_run: bool = True) -> StageGraph:
+        """The stage graph of an optimized plan, which is going to run or only to be shown."""
         from sqlshell.exec.planner import plan_stages
 
-        self._check_safe(plan, files=True)
+        if to_run:
+            self.check_reading(plan)
         return plan_stages(plan, self.settings)
 
     def evaluate(self, exprs: list[Expr]) -> list[Literal]:
@@ -563,30 +591,3 @@ def _export(format: str | None, fields: list[Field]) -> Export | None:
     if not exportable(format, [f.type for f in fields]):
         return None
     return Export(format, unique_names([f.name for f in fields]))
-
-
-def literal_rows(plan: Plan) -> list[tuple[Any, ...]] | None:
-    """The rows of a plan that is only constants, so that `SELECT 1` needs no worker; else None."""
-    if isinstance(plan, Limit):
-        rows = literal_rows(plan.input)
-        if rows is None:
-            return None
-        end = None if plan.count is None else plan.offset + plan.count
-        return rows[plan.offset : end]
-    if isinstance(plan, Values):
-        return _literals(plan.rows)
-    if isinstance(plan, Project) and isinstance(plan.input, Values) and not plan.input.columns:
-        row = tuple(i.expr for i in plan.items)
-        return _literals((row,) * len(plan.input.rows))
-    return None
-
-
-def _literals(rows: tuple[tuple[Expr, ...], ...]) -> list[tuple[Any, ...]] | None:
-    from sqlshell.result_values import python_value
-
-    out = []
-    for row in rows:
-        if not all(isinstance(e, Literal) for e in row):
-            return None
-        out.append(tuple(python_value(e.value, e.type) for e in row if isinstance(e, Literal)))
-    return out

@@ -32,12 +32,12 @@ def explain_text(session: Session, query: st.Query, mode: str) -> str:
         case "extended" | "formatted":
             sections.append(("Bound plan", format_plan(bound.plan)))
             sections.append(("Optimized plan", format_plan(optimized.plan)))
-            sections.append(("Stages", session.stages(optimized.plan).render()))
+            sections.append(("Stages", session.stages(optimized.plan, to_run=False).render()))
         case "optimizer":
             sections.append(("Initial", format_plan(bound.plan)))
             sections.extend((step.rule, format_plan(step.plan)) for step in optimized.trace)
         case "stages":
-            return session.stages(optimized.plan).render()
+            return session.stages(optimized.plan, to_run=False).render()
         case "analyze":
             sections.append(("Optimized plan", format_plan(optimized.plan)))
             sections.append(("Run", _analyze(session, bound, query.text)))

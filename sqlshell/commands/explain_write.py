@@ -52,7 +52,7 @@ class Planned:
 
     def stages(self, session: Session, plan: Plan) -> str:
         """The stages of the plan."""
-        return session.stages(plan).render()
+        return session.stages(plan, to_run=False).render()
 
 
 def planned(session: Session, s: Statement) -> Planned:

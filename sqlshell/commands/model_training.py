@@ -77,6 +77,7 @@ class Trainer:
         """Run the gang: one rank for each core, or as many as num_workers says."""
         options = spec.options
         optimized = self.session.optimize(plan).plan
+        self.session.check_reading(optimized)
         ranks = options["num_workers"] or self.cores
         result = self.session.engine.run_gang(
             optimized, "sqlshell.ml.body:run", ranks, args=(spec,), names=names,
@@ -91,6 +92,7 @@ class Trainer:
         """Run trials side by side, one rank for each core or for each that max_parallel_trials allows."""
         options = specs[0].options
         optimized = self.session.optimize(plan).plan
+        self.session.check_reading(optimized)
         ranks = min(options["max_parallel_trials"] or self.cores, len(specs))
         result = self.session.engine.run_gang(
             optimized, "sqlshell.ml.search:run_trials", ranks, args=(specs,), names=names,

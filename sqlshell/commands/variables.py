@@ -9,7 +9,7 @@ from sqlshell.commands.constants import query_row
 from sqlshell.errors import AnalysisError, ParseError
 from sqlshell.expr.expr import Literal, Value
 from sqlshell.plan.context import FoundVariable
-from sqlshell.records import dataclass, field
+from sqlshell.records import dataclass, field, replace
 from sqlshell.result import Result, command
 from sqlshell.types import VOID, String
 
@@ -40,6 +40,11 @@ class Frame:
 
     label: str = ""
     values: dict[str, Variable] = field(default_factory=dict)
+
+
+def copied(frames: Sequence[Frame]) -> list[Frame]:
+    """The same variables, to be set apart from these."""
+    return [replace(f, values={k: replace(v) for k, v in f.values.items()}) for f in frames]
 
 
 def find(session: Session, name: Sequence[str]) -> tuple[Variable, str, int] | None:

@@ -111,7 +111,10 @@ def _run(options: argparse.Namespace) -> int:
             workers=options.workers,
             settings=settings,
             warehouse=options.warehouse,
-            warm=not interactive and not options.check and (scripts is None or _reads(scripts)),
+            warm=not interactive
+            and not options.check
+            and not options.estimate
+            and (scripts is None or _reads(scripts)),
             safe=options.safe,
             allow=options.allow,
             allow_writes=options.allow_writes,
@@ -120,6 +123,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(e.message, hint=e.hint) from None
     with session:
         session.controls.timeout = options.timeout or session.controls.timeout
+        session.controls.max_bytes = options.max_bytes
         if session.policy is not None:
             confine(session, options)
         runner = make_runner(session, options)
@@ -197,13 +201,19 @@ def run_scripts(runner: Runner, scripts: Scripts, options: argparse.Namespace) -
 
         o = runner.options
         codes = [
-            check_script(runner.session, t, n, errors=o.errors, variables=o.variables) for n, t in scripts
+            check_script(runner.session, runner.define(t), n, errors=o.errors, variables=o.variables)
+            for n, t in scripts
         ]
         return max(codes)
+    if options.estimate:
+        from sqlshell.shell.estimate import estimate_scripts
+
+        return estimate_scripts(runner, scripts)
     from sqlshell.shell.exits import Quit
 
     with ExitStack() as stack:
         stack.callback(runner.close)
+        record(runner, options)
         if options.output:
             from sqlshell.shell.dots.output import destination
 
@@ -211,13 +221,31 @@ def run_scripts(runner: Runner, scripts: Scripts, options: argparse.Namespace) -
             runner.out = stack.enter_context(destination(options.output))
             stack.enter_context(_failing(runner))
         try:
-            for name, text in scripts:
-                code = runner.run_script(text, name)
+            for number, (name, text) in enumerate(scripts):
+                code = runner.run_script(text, name, number)
                 if code != 0 and (runner.options.stop or code == 130):
                     break
         except Quit:
             pass
     return runner.failed
+
+
+def record(runner: Runner, options: argparse.Namespace) -> None:
+    """Open the record of `--checkpoint`."""
+    from sqlshell.shell.exits import UsageError
+
+    if options.checkpoint is None:
+        if options.resume:
+            raise UsageError("--resume needs the record of the first run", hint="add --checkpoint FILE")
+        return
+    if options.output:
+        raise UsageError("-o and --checkpoint exclude each other: a resumed run has not all results")
+    from sqlshell.shell.checkpoint import Checkpoint
+    from sqlshell.storage.uri import resolve
+
+    o = runner.options
+    path = resolve(options.checkpoint, write=True)
+    runner.checkpoint = Checkpoint(path, o.variables | {"": [*o.defines.items()]}, resume=options.resume)
 
 
 class _Unfinished(Exception):

@@ -21,7 +21,7 @@ EXIT_BUG, EXIT_INTERRUPTED = 70, 130
 EXITS = {
     EXIT_OK: "fine",
     EXIT_SQL: "a statement is wrong, or failed on a value",
-    EXIT_USAGE: "the command line or a configuration file is wrong",
+    EXIT_USAGE: "the command line or a configuration file is wrong, or a statement would read more than --max-bytes",
     EXIT_SOURCE: "a source, the catalog or the machine failed (files, disk, memory); trying again may help",
     EXIT_TIMEOUT: "a statement ran longer than --timeout",
     EXIT_ASSERTION: "an .assert did not hold",
@@ -50,6 +50,8 @@ class Quit(Exception):
 def exit_code(error: Error) -> int:
     """The process's exit code for an error."""
     match error:
+        case Error(condition="READ_LIMIT_EXCEEDED"):
+            return EXIT_USAGE
         case QueryCancelled():
             return EXIT_INTERRUPTED
         case QueryTimeout():

@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--memory-limit", metavar="SIZE", help="working memory of all workers: 4GB")
     add("--max-rows", type=_positive, metavar="N", help="write at most N rows per result and say so")
     add("--timer", action="store_true", help="show how long each statement took, on stderr")
-    add("--check", action="store_true", help="parse and bind the statements without running them")
+    _before_running(parser)
     _safety(parser)
     add("-P", "--profile", metavar="NAME", help="a profile of the configuration files")
     add("--no-config", action="store_true", help="read no configuration file")
@@ -60,6 +60,33 @@ def build_parser() -> argparse.ArgumentParser:
     add("--spec", action="store_true", help="describe options, commands and formats as JSON")
     add("action", nargs="*", metavar="run FILE", help=argparse.SUPPRESS)
     return parser
+
+
+def _before_running(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--check", action="store_true", help="parse and bind the statements without running them")
+    add(
+        "--estimate",
+        action="store_true",
+        help="tell files, row groups and bytes that would be read; run nothing",
+    )
+    add(
+        "--max-bytes",
+        type=_size,
+        metavar="SIZE",
+        help="refuse statements that would read more: 10GB (exit code 2)",
+    )
+    add("--checkpoint", metavar="FILE", help="keep a record of the statements that are done")
+    add("--resume", action="store_true", help="with --checkpoint: skip what an earlier run has done")
+
+
+def _size(text: str) -> int:
+    from sqlshell.config import byte_count
+
+    try:
+        return byte_count(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def _safety(parser: argparse.ArgumentParser) -> None:

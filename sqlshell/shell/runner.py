@@ -13,18 +13,18 @@ from sqlshell.errors import Error, InterfaceError
 from sqlshell.records import dataclass, field, replace
 from sqlshell.shell.exits import EXIT_INTERRUPTED, EXIT_OK, UsageError, exit_code, report
 from sqlshell.shell.output import BINARY, EXPORTED, FOR_PEOPLE, Style, format_of, write_result
-from sqlshell.shell.script import Branches, Loop, Node, Step, nodes, steps
+from sqlshell.shell.script import SOURCE, Branches, Loop, Node, Step, nodes, steps
 from sqlshell.storage.policy import within
 from sqlshell.storage.uri import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sqlshell.result import Result
     from sqlshell.session import Session
+    from sqlshell.shell.checkpoint import Checkpoint
 
 _LAST = re.compile(r"(?<![\w`.'\"])_(?![\w`'\"(])|^\s*[.\\]chart\b", re.MULTILINE)
-_SOURCE = re.compile(r"source\s+(?P<path>[^\s;]+|'[^']+')\s*;?", re.IGNORECASE)
 _DEFINED = re.compile(r"\$\{(\w+)\}")
 
 
@@ -68,14 +68,20 @@ class Runner:
         self.files: contextlib.ExitStack = contextlib.ExitStack()
         self.history: list[str] = []
         self.editing = "emacs"
+        self.checkpoint: Checkpoint | None = None
+        self._at: list[int] = []
+        """The place of the step that runs, for the checkpoint."""
         self._depth = 0
         self._results = 0
 
     # -- scripts
 
-    def run_script(self, text: str, name: str | None = None) -> int:
-        """Run every step, up to the first error unless told to go on; gives the exit code."""
-        text = self._define(text)
+    def run_script(self, text: str, name: str | None = None, number: int = 0) -> int:
+        """Run every step, up to the first error unless told to go on; gives the exit code.
+
+        `number` tells the scripts of one run apart.
+        """
+        text = self.define(text)
         if not self.options.interactive:
             self.options.keep_last = _LAST.search(text) is not None
         try:
@@ -83,7 +89,16 @@ class Runner:
         except Error as e:
             report(e, None, name, form=self.options.errors)
             return self._fail(exit_code(e))
-        return self._run(tree, name)
+        with self._in(number):
+            return self._run(tree, name)
+
+    @contextlib.contextmanager
+    def _in(self, place: int) -> Iterator[None]:
+        self._at.append(place)
+        try:
+            yield
+        finally:
+            self._at.pop()
 
     def read(self, path: str) -> int:
         """Run a file's script (`.read`, `SOURCE`)."""
@@ -101,21 +116,23 @@ class Runner:
         finally:
             self._depth -= 1
 
-    def _define(self, text: str) -> str:
+    def define(self, text: str) -> str:
+        """A script with `${name}` replaced."""
         defines = self.options.defines
         if not defines:
             return text
         return _DEFINED.sub(lambda m: defines.get(m[1], m[0]), text)
 
     def _run(self, tree: tuple[Node, ...], name: str | None) -> int:
-        for node in tree:
-            match node:
-                case Step():
-                    code = self.run_step(node, name)
-                case Branches():
-                    code = self._guarded(lambda n=node: self._branch(n, name), node.arms[0][0], name)  # type: ignore[misc]
-                case Loop():
-                    code = self._guarded(lambda n=node: self._loop(n, name), node.head, name)  # type: ignore[misc]
+        for number, node in enumerate(tree):
+            with self._in(number):
+                match node:
+                    case Step():
+                        code = self._recorded(node, name)
+                    case Branches():
+                        code = self._guarded(lambda n=node: self._branch(n, name), node.arms[0][0], name)  # type: ignore[misc]
+                    case Loop():
+                        code = self._guarded(lambda n=node: self._loop(n, name), node.head, name)  # type: ignore[misc]
             if code == EXIT_INTERRUPTED or (code != EXIT_OK and self.options.stop):
                 return code
         return self.failed if not self.options.interactive else EXIT_OK
@@ -123,20 +140,94 @@ class Runner:
     def _branch(self, node: Branches, name: str | None) -> int:
         from sqlshell.shell.dots.control import holds
 
-        for condition, body in node.arms:
-            if condition.name == "else" or holds(self, condition.argument):
-                return self._run(body, name)
+        decided = self._remembered(node.arms[0][0])
+        for number, (condition, body) in enumerate(node.arms):
+            if (
+                condition.name == "else" or holds(self, condition.argument)
+                if decided is None
+                else decided["arm"] == number
+            ):
+                if self.checkpoint is not None and decided is None:
+                    self.checkpoint.note(self._at, node.arms[0][0], arm=number)
+                with self._in(number):
+                    return self._run(body, name)
         return EXIT_OK
 
-    def _loop(self, node: Loop, name: str | None) -> int:
-        from sqlshell.shell.dots.control import loop_rows
+    def _remembered(self, head: Step) -> dict[str, Any] | None:
+        """What a block decided in the run that is resumed."""
+        return None if self.checkpoint is None else self.checkpoint.known(self._at, head)
 
-        for values in loop_rows(self, node.head.argument):
+    def _loop(self, node: Loop, name: str | None) -> int:
+        for number, values in enumerate(self._turns(node)):
             self.options.variables.update(values)
-            code = self._run(node.body, name)
+            with self._in(number):
+                code = self._run(node.body, name)
             if code == EXIT_INTERRUPTED or (code != EXIT_OK and self.options.stop):
                 return code
         return EXIT_OK
+
+    def _turns(self, node: Loop) -> Iterable[dict[str, Any]]:
+        """The values of each turn: with a checkpoint those of the first run."""
+        from sqlshell.shell.dots.control import loop_rows
+
+        if self.checkpoint is None:
+            return loop_rows(self, node.head.argument)
+        from sqlshell.shell.checkpoint import decoded, encoded
+
+        decided = self._remembered(node.head)
+        if decided is not None:
+            return [dict(decoded(turn)) for turn in decided["turns"]]
+        turns = list(loop_rows(self, node.head.argument))
+        self.checkpoint.note(self._at, node.head, turns=[encoded(t) for t in turns])
+        return turns
+
+    def _recorded(self, step: Step, name: str | None) -> int:
+        """Run a step, unless an earlier run has done it; then only what changes the session."""
+        checkpoint = self.checkpoint
+        if checkpoint is None:
+            return self.run_step(step, name)
+        from sqlshell.shell.checkpoint import decoded, encoded
+
+        try:
+            entry = checkpoint.known(self._at, step)
+        except Error as e:
+            report(e, None, name, step.line, form=self.options.errors)
+            return self._fail(exit_code(e))
+        if entry is None:
+            code = self.run_step(step, name)
+            if code == EXIT_OK:
+                checkpoint.note(self._at, step, variables=encoded(self.options.variables))
+            return code
+        code = EXIT_OK
+        if self._runs_again(step):
+            if step.is_command or SOURCE.fullmatch(step.text) is not None:
+                code = self.run_step(step, name)
+            else:
+                code = self._guarded(lambda: self.query(step.text).close(), step, name)
+        self.options.variables.clear()
+        self.options.variables.update(decoded(entry["variables"]))
+        return code
+
+    def _runs_again(self, step: Step) -> bool:
+        """Whether a step that is done changed nothing but its session, which is gone."""
+        from sqlshell.parser.parse import parse_statement
+        from sqlshell.shell.checkpoint import AGAIN, COMMANDS
+        from sqlshell.shell.dots import find
+
+        if step.is_command:
+            return find(step.name).name in COMMANDS
+        if SOURCE.fullmatch(step.text):
+            return True  # its steps are looked at one by one
+        if step.name:
+            return False
+        try:
+            statement = parse_statement(step.text, self.session.dialect)
+        except Error:  # markers stand where no value can: it is no statement of these
+            return False
+        kind = type(statement).__name__
+        if kind == "DropView":
+            return ".".join(getattr(statement, "name", ())).lower() in self.session.views
+        return kind in AGAIN or (kind == "CreateView" and bool(getattr(statement, "temporary", False)))
 
     def run_step(self, step: Step, name: str | None = None) -> int:
         """Run one statement or command."""
@@ -144,7 +235,7 @@ class Runner:
             from sqlshell.shell.dots import run_command
 
             return self._guarded(lambda: run_command(self, step.name, step.argument), step, name)
-        source = _SOURCE.fullmatch(step.text)
+        source = SOURCE.fullmatch(step.text)
         if source is not None:
             return self._guarded(lambda: self.read(source["path"].strip("'")), step, name)
         if step.name:
@@ -268,3 +359,6 @@ class Runner:
         if self.last is not None:
             self.last.close()
         self.files.close()
+        if self.checkpoint is not None:
+            self.checkpoint.close(complete=self.failed == EXIT_OK)
+            self.checkpoint = None

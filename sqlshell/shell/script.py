@@ -25,6 +25,10 @@ _CANDIDATE = re.compile(
 BLOCKS = {"if", "elif", "else", "foreach", "end", "endif", "endforeach"}
 
 
+SOURCE = re.compile(r"source\s+(?P<path>[^\s;]+|'[^']+')\s*;?", re.IGNORECASE)
+"""The statement that runs another script."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A statement (`name` is empty, or the `\\g...` that ends it) or a command (`text` is empty)."""

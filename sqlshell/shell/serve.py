@@ -200,7 +200,7 @@ def _run(arguments: list[str], session: Session) -> int:
         if missing is not None:
             return missing
         session.dialect = options.dialect or dialect
-        controls.timeout = options.timeout
+        controls.timeout, controls.max_bytes = options.timeout, options.max_bytes
         if session.policy is not None and timeout is not None:
             controls.timeout = min(options.timeout or timeout, timeout)
         return cli.run_scripts(cli.make_runner(session, options), scripts or [], options)
@@ -216,4 +216,4 @@ def _run(arguments: list[str], session: Session) -> int:
         report(e, form=errors)
         return exit_code(e)
     finally:
-        session.dialect, controls.timeout = dialect, timeout
+        session.dialect, controls.timeout, controls.max_bytes = dialect, timeout, None

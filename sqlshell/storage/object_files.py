@@ -11,6 +11,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING
 
+from sqlshell.storage import rehearsal
 from sqlshell.storage.uri import is_remote, resolve
 
 if TYPE_CHECKING:
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 def names_in(directory: str) -> list[str]:
     """Names directly inside a directory; none when it does not exist."""
     path = resolve(directory, remote=True)
+    made = _listed(rehearsal.shadow(path))
     if is_remote(path):
         from sqlshell.storage import objects
 
-        return objects.names(path)
+        return [*made, *(n for n in objects.names(path) if n not in made)]
+    found = _listed(path)
+    return [*made, *(n for n in found if n not in made)] if made else found
+
+
+def _listed(path: str | None) -> list[str]:
     try:
-        return os.listdir(path)
+        return [] if path is None else os.listdir(path)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -33,7 +40,13 @@ def names_in(directory: str) -> list[str]:
 def is_directory(path: str) -> bool:
     """Whether there is such a directory; in an object store, whether anything lies below."""
     path = resolve(path, remote=True)
-    return bool(names_in(path)) if is_remote(path) else os.path.isdir(path)
+    return bool(names_in(path)) if is_remote(path) or _made(path) else os.path.isdir(path)
+
+
+def _made(path: str) -> bool:
+    """Whether a rehearsal has made this file or folder."""
+    shadow = rehearsal.shadow(path)
+    return shadow is not None and os.path.lexists(shadow)
 
 
 def exists(path: str) -> bool:
@@ -42,13 +55,16 @@ def exists(path: str) -> bool:
     if is_remote(path):
         from sqlshell.storage import objects
 
-        return objects.look(path) is not None or bool(objects.names(path))
-    return os.path.lexists(path)
+        return _made(path) or objects.look(path) is not None or bool(objects.names(path))
+    return _made(path) or os.path.lexists(path)
 
 
 def read(path: str) -> bytes:
     """The whole file. Raises FileNotFoundError."""
     path = resolve(path, remote=True)
+    shadow = rehearsal.shadow(path)
+    if shadow is not None and os.path.isfile(shadow):
+        path = shadow
     if is_remote(path):
         from sqlshell.storage import objects
 
@@ -62,10 +78,17 @@ def read(path: str) -> bytes:
 def put_if_absent(path: str, data: bytes) -> bool:
     """Write a file that did not exist; False, and nothing changed, when it does. Readers never see half of it."""
     target = resolve(path, remote=True, write=True)
+    shadow = rehearsal.shadow(target)
+    if shadow is not None:
+        return not exists(target) and _put(shadow, data)
     if is_remote(target):
         from sqlshell.storage import objects
 
         return objects.put(target, data, create=True)
+    return _put(target, data)
+
+
+def _put(target: str, data: bytes) -> bool:
     directory = os.path.dirname(target)
     os.makedirs(directory, exist_ok=True)
     temporary = os.path.join(directory, f".{os.path.basename(target)}.{secrets.token_hex(8)}")
@@ -101,6 +124,8 @@ def copy(source: str, target: str) -> bool:
     For files that never change: on one disk it is a hard link where there can be one.
     """
     source, target = resolve(source, remote=True), resolve(target, remote=True, write=True)
+    if rehearsal.shadow(target) is not None:
+        return not exists(target)
     if is_remote(source) or is_remote(target):
         from sqlshell.storage import objects
 
@@ -120,6 +145,8 @@ def copy(source: str, target: str) -> bool:
 def remove(path: str) -> bool:
     """Remove a file; False when it was not there."""
     path = resolve(path, remote=True, write=True)
+    if rehearsal.shadow(path) is not None:
+        return exists(path)
     if is_remote(path):
         from sqlshell.storage import objects
 
@@ -142,6 +169,8 @@ def discard(path: str) -> None:
 def remove_tree(directory: str) -> None:
     """Remove a directory and all below it; one that is not there is fine."""
     path = resolve(directory, remote=True, write=True)
+    if rehearsal.shadow(path) is not None:
+        return
     if is_remote(path):
         for file in list(below(path)):
             discard(file)
