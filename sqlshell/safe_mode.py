@@ -36,7 +36,7 @@ WRITES = frozenset({
     "CreateTable", "CreateTableLike", "DropTable", "Undrop", "Truncate", "Alter", "CommentOn", "CreateSchema",
     "DropSchema", "CreateModel", "DropModel", "AlterModel", "RefreshModel", "ExportModel", "RestoreModel", "Insert",
     "Delete", "Update", "Merge", "CloneTable", "RestoreTable", "Vacuum", "CreateBranch", "EndBranch", "CreateTag",
-    "DropTag", "Optimize", "CopyTo", "CopyInto",
+    "DropTag", "Optimize", "CopyTo", "CopyInto", "TransactionStep",
 })  # fmt: skip
 """Statements that --allow-writes lets in."""
 PLANS = frozenset({

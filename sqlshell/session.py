@@ -298,7 +298,7 @@ class Session:
             return held_versions(self.catalog, table)
 
         found = DeltaTables(self.engine.call, lambda: self.settings.get("sqlshell.commit.userMetadata"), held)
-        if os.path.isdir(os.path.join(self.catalog.warehouse, "_transactions")):
+        if self.policy is None and os.path.isdir(os.path.join(self.catalog.warehouse, "_transactions")):
             from sqlshell.storage.delta.transaction import resume
 
             resume(found, self.catalog.warehouse)
