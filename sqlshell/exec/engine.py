@@ -259,6 +259,13 @@ class Engine:
         """
         return self.run(graph, inline_cells=-1, on_disk=level == "DISK_ONLY")
 
+    def usage(self) -> tuple[int, int]:
+        """Bytes of memory that workers hold now, and bytes that are spilled to disk. For people; from any thread."""
+        if self._cluster is None or self._store is None:
+            return 0, 0
+        held = sum(platform.resident_bytes(pid) or 0 for pid in self._cluster.pids())
+        return held, platform.bytes_below(self._store.disk)
+
     def cancel(self) -> None:
         """Stop every running query and call; each raises QueryCancelled in the thread that runs it."""
         if self._cluster is not None:

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from sqlshell.exec.platform import resident_bytes
+from sqlshell.exec.platform import bytes_below, resident_bytes
 from sqlshell.exec.task import Metrics
 
 if TYPE_CHECKING:
@@ -69,17 +69,6 @@ class Meter:
         while True:
             self._memory = max(self._memory, resident_bytes(os.getpid()) or 0)
             if folder is not None:
-                self._spilled = max(self._spilled, _bytes_below(folder))
+                self._spilled = max(self._spilled, bytes_below(folder))
             if self._over.wait(SAMPLE_SECONDS):
                 return
-
-
-def _bytes_below(folder: str) -> int:
-    total = 0
-    for where, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(where, name)).st_size
-            except OSError:  # it was removed meanwhile
-                continue
-    return total

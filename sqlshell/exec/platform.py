@@ -56,6 +56,16 @@ def remove_tree(path: Path | str) -> None:
             os.rmdir(folder)
 
 
+def bytes_below(folder: Path | str) -> int:
+    """Bytes of all files below a folder; those that are removed meanwhile do not count."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(where, name)).st_size
+    return total
+
+
 def allocate(fd: int, size: int) -> None:
     """Give an empty file `size` bytes that are really there. Raises OSError when there is no room."""
     if hasattr(os, "posix_fallocate"):

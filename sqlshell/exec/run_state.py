@@ -35,8 +35,8 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class QueryEvent:
-    """Progress for people: `what` is stage_started, task_started, task_done, task_retried, chunk or
-    replanned.
+    """Progress for people: `what` is stage_planned (`bytes` are those it is estimated to read), stage_started,
+    task_started, task_done (`bytes` written), task_retried, chunk or replanned.
     """
 
     what: str
@@ -46,6 +46,7 @@ class QueryEvent:
     total: int = 0
     rows: int | None = None
     detail: str = ""
+    bytes: int = 0
 
 
 @dataclass

@@ -25,6 +25,7 @@ from sqlshell.errors import (
     WorkerLostError,
 )
 from sqlshell.exec.cluster.base import CancelQuery, Chunk, Done, Progress, Started
+from sqlshell.exec.estimate import scanned
 from sqlshell.exec.gang import GangEvent, GangSpec
 from sqlshell.exec.run_state import QueryEvent, StageState, TaskState, range_bounds, row_range
 from sqlshell.exec.task import FailureKind, Fragment, OutputSpec, TaskInput, TaskSpec
@@ -75,6 +76,10 @@ class Scheduler:
 
     def start(self) -> None:
         """Submit every task whose inputs are ready."""
+        if self._options.on_event is not None:
+            for stage in self.graph.stages:
+                reads = sum(self.graph.stage(i.stage).size for i in stage.inputs) + scanned(stage.plan)
+                self._tell("stage_planned", stage.id, total=stage.tasks, bytes=reads)
         self._advance()
 
     def handle(self, event: Event) -> None:
@@ -299,7 +304,16 @@ class Scheduler:
             self._tell_gang("gang_done", spec.stage, spec.attempt)
         else:
             done, total = sum(t.result is not None for t in state.tasks), len(state.tasks)
-            self._tell("task_done", spec.stage, spec.partition, done=done, total=total, rows=result.rows)
+            written = sum(ref.bytes for ref in result.outputs)
+            self._tell(
+                "task_done",
+                spec.stage,
+                spec.partition,
+                done=done,
+                total=total,
+                rows=result.rows,
+                bytes=written,
+            )
         if state.complete:
             self._stage_done(state)
         self._advance()

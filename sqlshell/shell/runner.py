@@ -352,7 +352,7 @@ class Runner:
             return contextlib.nullcontext()
         from sqlshell.shell.progress import shown
 
-        return shown(self.session.controls)
+        return shown(self.session)
 
     def close(self) -> None:
         """Finish the files that results went to."""
