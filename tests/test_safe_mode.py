@@ -56,6 +56,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             f"CREATE VIEW peek AS SELECT * FROM '{outside}/secret.parquet'",
             f"CREATE TABLE delta.`{inside}/shallow` SHALLOW CLONE far",
             "CREATE TABLE copied SHALLOW CLONE far",
+            "CREATE FUNCTION py(x INT) RETURNS INT LANGUAGE PYTHON AS $$ return open('/etc/passwd').read() and x $$",
         ):
             con.execute(statement)
     os.symlink(outside / "secret.parquet", inside / "link.parquet")
@@ -126,6 +127,13 @@ def _here(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "BEGIN CREATE TABLE x AS SELECT 1 AS a; END",
         "CACHE TABLE c AS SELECT * FROM '{out}/secret.parquet'",
         "CREATE VIEW v AS SELECT 1 AS a",
+        "CREATE FUNCTION f(x INT) RETURNS INT LANGUAGE PYTHON AS $$ return x $$",
+        "CREATE TEMPORARY FUNCTION f(x INT) RETURNS INT LANGUAGE PYTHON AS $$ return x $$",
+        "CREATE FUNCTION f(x INT) RETURNS INT RETURN x",
+        "SELECT py(1)",
+        "SELECT count(*) FROM t WHERE py(CAST(id AS INT)) = 1",
+        "EXPORT MODEL m TO '{out}/m'",
+        "CONVERT TO DELTA parquet.`days`",
         "DROP VIEW peek",
         "DROP TABLE t",
         "CREATE TABLE x AS SELECT 1 AS a",
