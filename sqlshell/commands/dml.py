@@ -113,7 +113,12 @@ def affected_rows(**counts: int) -> Result:
 
 
 def insert(session: Session, s: Insert) -> Result:
-    """INSERT INTO, INSERT OVERWRITE, REPLACE WHERE, REPLACE USING."""
+    """INSERT INTO, INSERT OVERWRITE, REPLACE WHERE, REPLACE USING; tables over plain files take the first two."""
+    found = relations.find(session, s.target.name, s.target.span)
+    if found is not None and found.kind == "table" and not relations.is_delta(found):
+        from sqlshell.commands.insert_files import insert_files
+
+        return insert_files(session, s, found)
     if s.mode != "append":
         from sqlshell.commands.overwrite import overwrite
 

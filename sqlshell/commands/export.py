@@ -62,10 +62,10 @@ def copy_to(session: Session, s: CopyTo) -> Result:
         )
     bound = session.bind(s.query)
     partition = _partition(s, bound)
-    plan, columns = _arranged(s, bound, form, partition)
+    plan, columns = arranged(s, bound, form, partition)
     folder, name = os.path.split(target)
     hidden = resolve(os.path.join(folder, f".{name}.{uuid4().hex[:12]}.tmp"), remote=True, write=True)
-    spec = _with_options(
+    spec = with_options(
         s,
         WriteSpec(
             hidden,
@@ -146,7 +146,7 @@ def _partition(s: CopyTo, bound: BoundQuery) -> list[int]:
     return [lowered.index(n.lower()) for n in s.partition_by]
 
 
-def _arranged(
+def arranged(
     s: CopyTo, bound: BoundQuery, form: str, partition: list[int]
 ) -> tuple[Project, tuple[WriteColumn, ...]]:
     """The plan with data columns first (as text for text formats), then the partition columns."""
@@ -180,7 +180,8 @@ def _csv_text(s: CopyTo, name: str, column: Column) -> Expr:
     return column if isinstance(column.type, String) else cast_to(column, STRING)
 
 
-def _with_options(s: CopyTo, spec: WriteSpec) -> WriteSpec:
+def with_options(s: CopyTo, spec: WriteSpec) -> WriteSpec:
+    """The statement's options in force; raises for those that the format does not have."""
     from sqlshell.records import replace
 
     for key, value in s.options.items():
