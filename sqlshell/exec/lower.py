@@ -111,7 +111,8 @@ class Lowering:
 
     def _project(self, node: Project) -> pl.LazyFrame:
         lf = self.lower(node.input)
-        return project(lf, [(col(i.column), self.kernel.lower(i.expr)) for i in node.items], _row_wise(node))
+        items = [(col(i.column), self.kernel.lower(i.expr)) for i in node.items]
+        return project(lf, items, _row_wise([e for _, e in items]))
 
     def _filter(self, node: Filter) -> pl.LazyFrame:
         return self.lower(node.input).filter(self.kernel.lower(node.predicate))
@@ -242,8 +243,9 @@ def project(lf: pl.LazyFrame, items: list[tuple[str, pl.Expr]], row_wise: bool) 
     return lf.with_columns(exprs).select([name for name, _ in items] or ["_"])
 
 
-def _row_wise(node: Project) -> bool:
-    return any(any(isinstance(n, Column) for n in i.expr.walk()) for i in node.items)
+def _row_wise(items: list[pl.Expr]) -> bool:
+    """Whether some item is as long as the frame: what mentions no column may be a constant (typeof(x) is one)."""
+    return any(e.meta.root_names() for e in items)
 
 
 def sort(k: Kernel, lf: pl.LazyFrame, keys: tuple[SortKey, ...]) -> pl.LazyFrame:

@@ -267,6 +267,10 @@ def _key_results(keys: Sequence[Named]) -> list[pl.Expr]:
 
 
 def _group(k: Kernel, lf: pl.LazyFrame, keys: list[pl.Expr], aggs: list[pl.Expr]) -> pl.LazyFrame:
+    if keys and not any(key.meta.root_names() for key in keys):
+        # Polars makes a group of constants over no rows, too.
+        counted = lf.group_by(keys, maintain_order=k.deterministic).agg([*aggs, pl.len().alias("__rows")])
+        return counted.filter(pl.col("__rows") > 0)
     if keys:
         return lf.group_by(keys, maintain_order=k.deterministic).agg(aggs)
     # A selection of literals alone would ignore the rows, and one of nothing forgets the one group.

@@ -9,6 +9,7 @@ import polars as pl
 from sqlshell.errors import NotSupportedError
 from sqlshell.exec import lower_format, lower_parse
 from sqlshell.exec.lower_types import MICROS, UTC_MICROS, WALL_MICROS, dtype
+from sqlshell.functions.common import divisor
 from sqlshell.functions.decimal_arithmetic import round_half_up
 from sqlshell.functions.fallible import cast_can_fail
 from sqlshell.functions.variant_cast import cast_in, cast_out
@@ -131,10 +132,11 @@ def _to_fractional(k: Kernel, e: pl.Expr, source: SqlType, target: SqlType, safe
     if isinstance(source, Decimal):
         # Exact up to 2^53 unscaled, else at most one unit in the last place off.
         whole = e.cast(pl.Float64)
-        scaled = whole / pl.lit(10.0**source.scale, dtype=pl.Float64) if source.scale else whole
+        scaled = k.let([whole], lambda w: w / divisor(k, 10.0**source.scale, w)) if source.scale else whole
         return scaled.cast(dtype(target))
     if isinstance(source, (Timestamp, TimestampNtz)):
-        return (e.to_physical().cast(pl.Float64) / pl.lit(1e6)).cast(dtype(target))
+        seconds = k.let([e.to_physical().cast(pl.Float64)], lambda w: w / divisor(k, 1e6, w))
+        return seconds.cast(dtype(target))
     if isinstance(source, (Integral, Fractional, Boolean)):
         return e.cast(dtype(target))
     raise unsupported(source, target)

@@ -329,7 +329,8 @@ class Kernel:
         if self.mask is not None and call_can_fail(call):
             at = _masked_argument(call)
             if at is not None:
-                out[at] = _blank(self.mask, out[at], call.args[at].type)
+                lambdas = any(isinstance(a, Lambda) for a in call.args)
+                out[at] = _blank(self.mask, out[at], call.args[at].type, hidden=lambdas)
         return out
 
     def at(self, call: Call | AggCall | Cast | PythonCall) -> Kernel:
@@ -344,8 +345,9 @@ def _masked_argument(call: Call | AggCall) -> int | None:
     return next(iter(moving or usable), None)
 
 
-def _blank(mask: pl.Expr, e: pl.Expr, t: SqlType) -> pl.Expr:
-    if isinstance(t, Array):
+def _blank(mask: pl.Expr, e: pl.Expr, t: SqlType, *, hidden: bool) -> pl.Expr:
+    """NULL outside the mask; with `hidden`, lists become empty."""
+    if hidden and isinstance(t, Array):
         # `list.eval` also evaluates the values that lie hidden below NULL lists; an empty list hides none.
         return pl.when(mask).then(e).otherwise(pl.lit([], dtype=lower_types.dtype(t)))
     return pl.when(mask).then(e)

@@ -129,7 +129,8 @@ def _from_epoch(unit: int) -> Any:
         def check(v: Any) -> Any:
             whole = v.truncdiv(pl.lit(scale, dtype=pl.Int128))
             bad = (whole > pl.lit(2**63 - 1, dtype=pl.Int128)) | (whole < pl.lit(-(2**63), dtype=pl.Int128))
-            return k.raise_if(bad, "ARITHMETIC_OVERFLOW", whole.cast(pl.Int64, wrap_numerical=True), "long")
+            condition = "DATETIME_OVERFLOW" if unit == 1000 else "ARITHMETIC_OVERFLOW"
+            return k.raise_if(bad, condition, whole.cast(pl.Int64, wrap_numerical=True), "long")
 
         return let(k, check, wide).cast(instant)
 

@@ -157,7 +157,8 @@ def _nearest_double(k: Any, x: Any, places: int, even: bool) -> Any:
             up = up | ((size == tie) & (low % 2 == 1))
         near = low + up.cast(pl.Float64)
         value = near / column if places >= 0 else near * unit
-        value = pl.when(v < 0).then(-value).otherwise(value) + 0.0
+        # Java's decimals have no -0.0 (and Polars takes away an addition of 0.0).
+        value = pl.when((v < 0) & (value != 0)).then(-value).otherwise(value)
         return pl.when(v.is_finite() & (low < 2.0**52)).then(value).otherwise(v)
 
     size = x.abs()

@@ -81,7 +81,7 @@ def _whole(pattern: str, digits: str, places: int) -> str:
         if c == ",":
             out += "," if shown else " "
             continue
-        if at >= 0 or c == "0" or shown:
+        if at >= 0 or pattern[0] == "0" or shown:
             out += digits[at] if at >= 0 else "0"
             shown = True
         else:
@@ -96,10 +96,11 @@ def write(number: Number, style: NumberFormat) -> str:
     digits, fraction = digits.lstrip("0"), fraction.rstrip("0")
     if len(digits) > style.places or len(fraction) > len(style.fraction):
         raw = style.whole + ("." + style.fraction if style.point else "")
-        return ("$" if style.dollar else "") + re.sub("[09]", "#", raw)
+        lead, tail = _signs(style, number < 0)
+        return lead.strip() + ("$" if style.dollar else "") + re.sub("[09]", "#", raw) + tail.strip()
     body = _whole(style.whole, digits, style.places)
     if style.point:
-        if body.endswith(" "):
+        if body.endswith(" ") and style.whole[-1] == "9":
             body = body[:-1] + "0"
         body += "." + fraction.ljust(len(style.fraction), "0")
     sign = _signs(style, number < 0)

@@ -159,7 +159,7 @@ def _jaro_winkler(k: Any, a: Any, b: Any) -> Any:
 
 
 _SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(]?[A-Z0-9])")
-_WORD = re.compile(r"\d+(?:[.,]\d+)*|\w+(?:['’]\w+)*")
+_WORD = re.compile(r"\d+(?:[.,]\d+)+|\w+(?:['’]\w+)*")
 
 
 def _sentences(k: Any, text: Any, *_: Any) -> Any:
