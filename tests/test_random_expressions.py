@@ -1,7 +1,7 @@
 """Random expressions and queries: what Spark answered (`tests/record/record_random.py`), to the last bit of doubles.
 
-What differs stands in tests/answers/random_known.txt with a reason: `reason<TAB>case`. `make test` asks a quarter of
-the cases, `make test-long` all. `python -m tests.test_random_expressions` reports what differs and is not there, by function.
+What differs stands in tests/answers/random_known.txt: `reason<TAB>case`. `make test` asks a quarter of
+the cases, `make test-long` all. `python -m tests.test_random_expressions` reports what differs and is not there.
 """
 
 from __future__ import annotations
