@@ -121,6 +121,13 @@ class Kernel:
         return onnx
 
     @property
+    def network(self) -> Any:
+        """The kernel of feed-forward networks."""
+        from sqlshell.exec import network
+
+        return network
+
+    @property
     def factors(self) -> Any:
         """The kernels of matrix factorizations."""
         from sqlshell.exec import factors

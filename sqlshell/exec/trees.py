@@ -38,29 +38,30 @@ def margins(booster: bytes, widths: Sequence[float], values: Sequence[pl.Expr]) 
     return packed.map_batches(run, return_dtype=pl.List(pl.Float64), is_elementwise=True)
 
 
-def block_of(s: pl.Series, sizes: Sequence[int]) -> Array:
-    """Features f0, f1 ... of a struct column side by side, as xgboost takes them."""
-    block = np.empty((len(s), sum(sizes)), dtype=np.float32)
+def block_of(s: pl.Series, sizes: Sequence[int], dtype: Any = np.float32) -> Array:
+    """Features f0, f1 ... of a struct column side by side; single precision is what xgboost takes."""
+    block = np.empty((len(s), sum(sizes)), dtype=dtype)
     at = 0
     for i, width in enumerate(sizes):
-        block[:, at : at + width] = _columns(s.struct.field(f"f{i}"), width)
+        block[:, at : at + width] = _columns(s.struct.field(f"f{i}"), width, dtype)
         at += width
     return block
 
 
-def _columns(s: pl.Series, width: int) -> Array:
+def _columns(s: pl.Series, width: int, dtype: Any) -> Array:
     if s.dtype.is_numeric():
-        return s.cast(pl.Float32).fill_null(float("nan")).to_numpy()[:, None]
+        kind = pl.Float32 if dtype is np.float32 else pl.Float64
+        return s.cast(kind).fill_null(float("nan")).to_numpy()[:, None]
     sparse = isinstance(s.dtype, pl.Struct)
     lengths, flat = lists(s.struct.field("values") if sparse else s)
-    out = np.zeros((len(s), width), dtype=np.float32)
+    out = np.zeros((len(s), width), dtype=dtype)
     rows = np.repeat(np.arange(len(s)), lengths)
     if sparse:
         at = lists(s.struct.field("indices"))[1].to_numpy()
     else:
         at = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     inside = at < width
-    out[rows[inside], at[inside]] = flat.cast(pl.Float32).fill_null(0.0).to_numpy()[inside]
+    out[rows[inside], at[inside]] = flat.cast(pl.Float64).fill_null(0.0).to_numpy()[inside]
     return out
 
 

@@ -8,6 +8,7 @@ from sqlshell.expr.expr import Call, Literal
 from sqlshell.functions.attributions import ROWS as ATTRIBUTIONS
 from sqlshell.functions.common import constant
 from sqlshell.functions.factors import ROWS as FACTORS
+from sqlshell.functions.network import ROWS as NETWORK
 from sqlshell.functions.onnx import ROWS as ONNX
 from sqlshell.functions.registry import Function
 from sqlshell.functions.vector_distance import ROWS as DISTANCES
@@ -265,5 +266,6 @@ FUNCTIONS = (
     *FACTORS,
     *ATTRIBUTIONS,
     *ONNX,
+    *NETWORK,
 )
 # fmt: on

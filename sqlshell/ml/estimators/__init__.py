@@ -29,6 +29,8 @@ MODULES = {
     "boosted_tree_regressor": "trees",
     "random_forest_classifier": "trees",
     "random_forest_regressor": "trees",
+    "dnn_classifier": "dnn",
+    "dnn_regressor": "dnn",
     "transform_only": "transform_only",
     "onnx": "onnx",
 }
