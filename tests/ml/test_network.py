@@ -1,4 +1,4 @@
-"""dnn_*: exact steps, the same bits for any number of ranks, scores without torch. Training needs torch, else it skips."""
+"""dnn_*: exact steps, the same bits for any number of ranks, scores without torch (training tests need it)."""
 
 from __future__ import annotations
 
