@@ -51,8 +51,8 @@ class StatementContext:
         self._described: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], Source] = {}
         self._pinned: dict[tuple[str, TableVersion | None], Snapshot] = {}
         self._temporary = True
-        self.cached = True
-        """Whether CACHE TABLE's copies stand for their tables."""
+        self.cached = session.transaction is None
+        """Whether CACHE TABLE's copies stand for their tables; in a transaction they are of other versions."""
         self.now = datetime.now(UTC).replace(tzinfo=None)
         self.settings = session.settings
         self.current_schema = session.current_schema

@@ -87,7 +87,7 @@ _READS = frozenset({
 """Statements that a session under SET TIME TRAVEL may run."""
 
 
-_IN_TRANSACTION = (_READS - {"SetTimeTravel"}) | {
+_IN_TRANSACTION = (_READS - {"SetTimeTravel", "CacheTable"}) | {
     "TransactionStep", "Insert", "Delete", "Update", "Merge", "Truncate", "CopyInto", "CopyTo", "Script",
 }  # fmt: skip
 """Statements that may stand between BEGIN and COMMIT."""

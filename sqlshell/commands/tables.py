@@ -281,7 +281,7 @@ def _create_external(
     if provider not in FORMATS:
         raise AnalysisError(
             f"unknown format {s.using}", condition="DATA_SOURCE_NOT_FOUND", span=s.name_span,
-            hint="formats are delta, " + ", ".join(FORMATS),
+            hint="formats are " + ", ".join(FORMATS),
         )  # fmt: skip
     options = {k.lower(): v for k, v in s.options.items()}
     location = s.location or options.pop("path", None)

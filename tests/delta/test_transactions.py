@@ -283,7 +283,7 @@ def test_a_statement_that_fails_changes_nothing_and_the_transaction_goes_on(bank
 REFUSED = (
     "CREATE TABLE c (x INT)", "ALTER TABLE a ADD COLUMN w INT", "DROP TABLE a", "OPTIMIZE a", "VACUUM a",
     "CREATE TAG t FOR TABLE a", "RESTORE TABLE a TO VERSION AS OF 0", "CREATE VIEW w AS SELECT 1",
-    "SET TIME TRAVEL TO now()",
+    "SET TIME TRAVEL TO now()", "CACHE TABLE a",
 )  # fmt: skip
 
 
@@ -297,6 +297,17 @@ def test_what_is_not_about_rows_is_refused(bank: Session) -> None:
     rows(bank, "INSERT INTO a VALUES (3, 30)")
     assert rows(bank, "SELECT count(*) FROM w") == [(3,)]
     rows(bank, "ROLLBACK")
+
+
+def test_cached_rows_are_not_those_of_a_transaction(bank: Session) -> None:
+    rows(bank, "CREATE OR REPLACE TEMPORARY VIEW kept AS SELECT * FROM a")
+    rows(bank, "CACHE LAZY TABLE kept")
+    rows(bank, "BEGIN")
+    rows(bank, "INSERT INTO a VALUES (3, 30)")
+    assert rows(bank, "SELECT count(*) FROM kept") == [(3,)]
+    rows(bank, "ROLLBACK")
+    assert rows(bank, "SELECT count(*) FROM kept") == [(2,)]
+    rows(bank, "UNCACHE TABLE kept")
 
 
 def test_wrong_steps(bank: Session) -> None:
