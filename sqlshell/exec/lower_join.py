@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from sqlshell.exec.physical import ExchangeRead
 from sqlshell.expr.expr import Call, Column, Expr, columns_of, conjoin, conjuncts
+from sqlshell.plan.logical import Plan, Project, Shared
 from sqlshell.records import dataclass, replace
+from sqlshell.types import Date, Decimal, Integral, String
 
 if TYPE_CHECKING:
     from polars._typing import JoinStrategy, MaintainOrderJoin
@@ -75,6 +78,10 @@ class _Pair:
         """Deterministic mode keeps the order of rows: what is added up later depends on it."""
         self.left = self._with_keys(left, 0, self.left_keys, "l")
         self.right = self._with_keys(right, 1, self.right_keys, "r")
+        if node.kind in {"inner", "semi"} and not self.nulls_equal:
+            self.right = self._filtering(self.right, node.right, 1)
+            if node.kind == "inner":
+                self.left = self._filtering(self.left, node.left, 0)
         self.left_names = [f"c{c.id}" for c in node.left.output] or ["_"]
         self.right_names = [f"c{c.id}" for c in node.right.output] or ["_"]
 
@@ -98,6 +105,22 @@ class _Pair:
             added.append(flag.alias(f"__{tag}flag"))
             keys.append(f"__{tag}flag")
         return lf.with_columns(added) if added else lf
+
+    def _filtering(self, lf: pl.LazyFrame, plan: Plan, side: int) -> pl.LazyFrame:
+        """Rows that were computed before, in a form whose keys Polars hands to the scan of the other side.
+
+        It does so where the build side has a filter (TPC-H Q9's lineitem: 243 ms against 546 (M)), of which the
+        files of an exchange show nothing. This one is true for every key but NULL, which matches nothing.
+        """
+        while isinstance(plan, Project):
+            plan = plan.input
+        keys = self.left_keys if side == 0 else self.right_keys
+        if not isinstance(plan, (ExchangeRead, Shared)):
+            return lf
+        for name, pair in zip(keys, self.condition.keys, strict=False):
+            if isinstance((pair[1] if side else pair[0]).type, (Integral, Date, String, Decimal)):
+                return lf.filter(pl.col(name) >= pl.col(name))
+        return lf
 
     def join(self, how: JoinStrategy, left: pl.LazyFrame | None = None) -> pl.LazyFrame:
         """Hash join on the keys (cross without keys), residual not applied."""

@@ -47,6 +47,7 @@ from sqlshell.types import BIGINT, BOOLEAN, STRING, Field, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from sqlshell.exec.stage import StageGraph
 
@@ -509,6 +510,29 @@ def test_rows_that_must_be_kept_are_never_sent_to_every_task(source: Source) -> 
         last = graph.stages[-1].plan
         assert isinstance(last, Join)
         assert not isinstance(last.left, type(last.right))
+
+
+@pytest.mark.parametrize("kind", ["inner", "semi", "left"])
+def test_keys_sent_to_all_tasks_filter_the_scan_they_meet(kind: str, source: Source, tmp_path: Path) -> None:
+    """Polars hands keys of a build side to the other side's scan: also those that an exchange brought."""
+    import polars as pl
+
+    from sqlshell.exec.collect import flags
+    from sqlshell.exec.lower import lower_plan
+    from sqlshell.exec.task import TaskInput
+
+    a, b = scan(source), scan(source)
+    plan = Join(a, b, kind, equal(a.columns[1], b.columns[1]))
+    last = pool_graph(plan, settings(broadcast_limit="1gb"), 3).stages[-1]
+    sent = last.inputs[0].stage
+    path = str(tmp_path / "sent.arrow")
+    sent_rows = {f"c{c.id}": range(100) if c.name != "s" else ["x"] * 100 for c in b.columns}
+    pl.DataFrame(sent_rows).write_ipc(path)
+    task = TaskInput(splits=(None,), exchange_paths={sent: (path,)}, settings=settings())
+    physical = lower_plan(last.plan, task).show_graph(
+        plan_stage="physical", engine="streaming", raw_output=True, optimizations=flags()
+    )
+    assert ("dynamic_predicate" in str(physical)) == (kind != "left")
 
 
 def test_groups_by_the_join_key_need_no_second_exchange(source: Source) -> None:
