@@ -77,6 +77,9 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import sqlshell.parser.lean_sqlglot  # noqa: F401  (the first to import sqlglot)
+
+# isort: split
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 from sqlglot.errors import ParseError as SqlglotParseError
