@@ -72,7 +72,8 @@ def enter(session: Session, allow: Sequence[str] = (), *, writes: bool = False) 
     warehouse = session.catalog.warehouse
     if writes and not is_remote(warehouse):  # workers are told of folders that are there when they start
         os.makedirs(warehouse, exist_ok=True)
-    session.policy = policy.make(allow, warehouse=warehouse, writes=writes)
+    found = policy.make(allow, warehouse=warehouse, writes=writes)
+    session.policy = found.with_scratch(session.engine.store_folders.roots)
     settings = session.settings
     if settings.get("sqlshell.memory_limit") is None:
         settings.set("sqlshell.memory_limit", str(min(MEMORY, total_memory() // 2)))

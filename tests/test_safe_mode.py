@@ -188,6 +188,14 @@ def test_inside_everything_reads(safe: Connection) -> None:
         safe.execute("SELECT * FROM '../outside/secret.csv'")
 
 
+def test_data_of_the_caller(places: Path) -> None:
+    import pyarrow as pa
+
+    with sqlshell.connect(str(places / "wh"), safe=True) as con:
+        con.register("mine", pa.table({"a": [1, 2]}))
+        assert con.execute("SELECT sum(a) FROM mine").fetchall() == [(3,)]
+
+
 def test_a_link_swapped_after_the_view_was_made(safe: Connection, places: Path) -> None:
     link = places / "inside" / "swapped.parquet"
     os.symlink(places / "inside" / "a.parquet", link)

@@ -148,12 +148,16 @@ class SessionStore:
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 
+    @property
+    def roots(self) -> list[str]:
+        """The session's own folders."""
+        return [str(r) for r in self._roots()]
+
     def environment(self, folder: Path) -> dict[str, str]:
         """Variables by which a worker of a safe session gets its policy, with its own folder for temporary files."""
         if self.policy is None:
             return {}
-        scratch = self.policy.with_scratch(str(r) for r in self._roots())
-        return {VARIABLE: scratch.packed(), "TMPDIR": str(folder)}
+        return {VARIABLE: self.policy.packed(), "TMPDIR": str(folder)}
 
     def drop_worker(self, number: int) -> None:
         """Remove a dead worker's folder."""
