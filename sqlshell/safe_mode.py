@@ -37,7 +37,7 @@ WRITES = frozenset({
     "DropSchema", "CreateModel", "DropModel", "AlterModel", "RefreshModel", "ExportModel", "RestoreModel", "Insert",
     "Delete", "Update", "Merge", "CloneTable", "RestoreTable", "Vacuum", "CreateBranch", "EndBranch", "CreateTag",
     "DropTag", "Optimize", "CopyTo", "CopyInto", "TransactionStep",
-    "ConvertToDelta",
+    "ConvertToDelta", "Analyze",
 })  # fmt: skip
 """Statements that --allow-writes lets in."""
 PLANS = frozenset({
