@@ -99,14 +99,16 @@ class Decimal(Numeric):
 
 @dataclass(frozen=True)
 class String(SqlType):
-    """Unicode text. `length` with `fixed` is char(n), without it varchar(n)."""
+    """Unicode text. `length` with `fixed` is char(n), without it varchar(n); `collation` (empty:
+    UTF8_BINARY) tells how it is compared."""
 
     length: int | None = None
     fixed: bool = False
+    collation: str = ""
 
     def __str__(self) -> str:
         if self.length is None:
-            return "string"
+            return f"string collate {self.collation}" if self.collation else "string"
         return f"{'char' if self.fixed else 'varchar'}({self.length})"
 
 

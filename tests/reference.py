@@ -31,7 +31,7 @@ TITLES = {
     "generator": "Rows out of values (generators)", "operators": "Operators", "math": "Numbers", "string": "Text",
     "datetime": "Dates, times and intervals", "array": "Arrays", "map": "Maps and structs",
     "higher_order": "Functions with lambdas", "json": "JSON", "hashing": "Hashes and encodings", "bitmap": "Bitmaps",
-    "csv": "CSV", "variant": "VARIANT", "clock": "TIME", "time_window": "Windows of time",
+    "csv": "CSV", "variant": "VARIANT", "clock": "TIME", "time_window": "Windows of time", "collation": "Collations",
     "vector": "Vectors and words",
 }  # fmt: skip
 

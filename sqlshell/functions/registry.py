@@ -60,6 +60,7 @@ FAMILIES = (
     "clock",
     "time_window",
     "calendar_interval",
+    "collation",
     "vector",
 )
 """In the order in which a name is looked for: small tables and everyday functions first (all take 80 ms)."""

@@ -10,6 +10,7 @@ from sqlglot import exp
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import AggCall, Call, Column, Expr, LambdaVar, Literal, SortKey
 from sqlshell.functions import registry
+from sqlshell.plan import collations
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.call import UnboundLambda, make_aggregate, make_call, make_generator
 from sqlshell.plan.coerce import cast_to
@@ -412,12 +413,14 @@ def _inner_modifiers(call: Any, extras: dict[str, Any]) -> tuple[Any, dict[str, 
 def sort_key(b: Binder, node: Any, site: Site) -> SortKey:
     """One ORDER BY item; Spark puts nulls first when ascending, last when descending."""
     if not isinstance(node, exp.Ordered):
-        return SortKey(b.expr(node, site))
+        return SortKey(collations.key(b.expr(node, site)))
     reject_unused(node, ("this", "desc", "nulls_first"))
     ascending = not node.args.get("desc")
     nulls_first = node.args.get("nulls_first")
     return SortKey(
-        b.expr(node.this, site), ascending, ascending if nulls_first is None else bool(nulls_first)
+        collations.key(b.expr(node.this, site)),
+        ascending,
+        ascending if nulls_first is None else bool(nulls_first),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sqlshell.errors import AnalysisError, NotSupportedError
+from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Expr, Literal
 from sqlshell.parser.parameters import unbound
 from sqlshell.plan import (
@@ -303,10 +303,9 @@ def _named_args(name: str, keys: tuple[str, ...]) -> Callable[[Binder, Any, Site
 
 
 def _collate(b: Binder, node: Any, site: Site) -> Expr:
-    name = node.expression.name.upper()
-    if name in {"UTF8_BINARY"}:
-        return b.expr(node.this, site)
-    raise NotSupportedError(f"COLLATE {name} is not supported", span=span_of(node))
+    reject_unused(node, ("this", "expression"))
+    name = Literal(node.expression.name, STRING)
+    return make_call("collate", [b.expr(node.this, site), name], span=span_of(node))
 
 
 def _alias(b: Binder, node: Any, site: Site) -> Expr:

@@ -25,6 +25,7 @@ from sqlshell.expr.expr import (
     WindowCall,
     long,
 )
+from sqlshell.plan import collations
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of
 from sqlshell.plan.bind_window import has_window
 from sqlshell.plan.call import make_call
@@ -193,7 +194,7 @@ class _KeyBinder:
         if item is not None:
             self._refuse_aggregate(item.expr, node, "GROUP_BY_POS_AGGREGATE")
             return self.group.index(item.expr)
-        e = self.b.expr(node, replace(self.site, fallback=self._alias))
+        e = collations.key(self.b.expr(node, replace(self.site, fallback=self._alias)))
         self._refuse_aggregate(e, node, "GROUP_BY_AGGREGATE")
         if isinstance(e.type, (Map, Variant, CalendarInterval)):
             raise AnalysisError(

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from sqlshell.errors import AnalysisError, NotSupportedError
 from sqlshell.expr.expr import Call, Column, Expr, GetField, Literal, ScalarSubquery, SortKey
-from sqlshell.plan import bind_call, bind_from, bind_order, bind_set
+from sqlshell.plan import bind_call, bind_from, bind_order, bind_set, collations
 from sqlshell.plan.bind_group import Grouping, Item, bind_group_by, has_aggregate
 from sqlshell.plan.bind_site import Env, Site
 from sqlshell.plan.bind_time_window import add_time_windows
@@ -122,6 +122,8 @@ class _Select:
             )
         self.lateral_names.clear()
         bound = self.b.expr(inner, site)
+        if collations.collation_of(bound):
+            raise collations.refused("the select list", span_of(e))
         name = alias if alias is not None else self._automatic_name(inner, bound)
         self.items.append(Item(name, bound, e, alias is not None))
 

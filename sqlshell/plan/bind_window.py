@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Column, Expr, Frame, Literal, SortKey, WindowCall
 from sqlshell.functions import registry
-from sqlshell.plan import bind_call
+from sqlshell.plan import bind_call, collations
 from sqlshell.plan.bind_util import reject_unused, span_of, text_of, unsupported
 from sqlshell.plan.coerce import cast_to
 from sqlshell.plan.logical import Named, Plan, Window, fresh_column
@@ -111,7 +111,7 @@ def _specification(
         partition, order, frame = _named_window(b, base, site, seen)
     own = node.args.get("partition_by") or []
     if own:
-        partition = tuple(b.expr(p, site) for p in own)
+        partition = tuple(collations.key(b.expr(p, site)) for p in own)
     if node.args.get("order") is not None:
         reject_unused(node.args["order"], ("expressions",))
         order = tuple(bind_call.sort_key(b, o, site) for o in node.args["order"].expressions)

@@ -9,6 +9,7 @@ from sqlshell.expr.expr import AggCall, Call, Expr, Lambda, LambdaVar, Literal
 from sqlshell.functions.aggregate_stats import percentile_type
 from sqlshell.functions.registry import load, lookup
 from sqlshell.functions.signature import LambdaShape, Match, Mismatch, match
+from sqlshell.plan import collations
 from sqlshell.plan.call_operators import make_operator
 from sqlshell.plan.call_special import SPECIAL, as_condition, make_case
 from sqlshell.plan.coerce import can_implicitly_cast, cast_explicitly, coerce_all, coerce_to, is_orderable
@@ -110,7 +111,10 @@ def make_call(
     """The expression `name(args)`: arguments checked and cast, the result typed."""
     lowered = name.lower()
     plain = [a for a in args if isinstance(a, Expr)]
+    _refuse_collated(lowered, args, named, span)
     if len(plain) == len(args) and not named:
+        plain = collations.arguments(lowered, plain, span)
+        args = plain
         special = SPECIAL.get(lowered)
         if special is not None:
             return special(plain, span)
@@ -136,6 +140,17 @@ def make_call(
     return Call(row.name, bound, result, may_be_null(row, bound), span)
 
 
+def _refuse_collated(
+    name: str, args: Sequence[Argument], named: Mapping[str, Expr] | None, span: Span | None
+) -> None:
+    """Texts with COLLATE are no named arguments, and none beside lambdas."""
+    given = list((named or {}).values())
+    if any(isinstance(a, UnboundLambda) for a in args):
+        given += [a for a in args if isinstance(a, Expr)]
+    if any(collations.collation_of(a) for a in given):
+        raise collations.refused(f"{name}()", span)
+
+
 def make_aggregate(
     name: str,
     args: Sequence[Argument],
@@ -148,6 +163,10 @@ def make_aggregate(
 ) -> AggCall:
     """An aggregate or window function call (the registry row's `kind` tells which)."""
     row = _row(name, span)
+    if any(isinstance(a, Expr) and collations.collation_of(a) for a in args):
+        if row.name != "count":
+            raise collations.refused(f"{row.name}()", span)
+        args = [collations.key(a) if isinstance(a, Expr) and distinct else a for a in args]
     if row.kind not in {"aggregate", "window"}:
         raise AnalysisError(
             f"`{row.name}` is not an aggregate or window function",
@@ -295,6 +314,8 @@ def _bind_lambda(called: str, arg: UnboundLambda, i: int, found: Match) -> Lambd
     types = found.lambda_params(i)
     params = tuple(LambdaVar(fresh_id(), n, t, True) for n, t in zip(arg.names, types, strict=True))
     body = arg.bind(params)
+    if collations.collation_of(body):
+        raise collations.refused("the result of a lambda function", arg.span)
     wanted = found.accept_body(i, body.type)
     if wanted is None:
         raise AnalysisError(

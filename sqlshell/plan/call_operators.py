@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Call, Column, Expr, Literal
 from sqlshell.functions import result_types as rt
+from sqlshell.plan import collations
 from sqlshell.plan.coerce import coerce_to, literal_decimal
 from sqlshell.types import (
     BIGINT,
@@ -290,6 +291,7 @@ def _with_names_of(t: SqlType, model: SqlType) -> SqlType:
 def comparison(name: str, left: Expr, right: Expr, span: Span | None) -> Expr:
     """`= <=> < <= > >=`."""
     left, right = padded_alike(left, right), padded_alike(right, left)
+    left, right = collations.keys([left, right], span)
     fitted = _fit_literals(left, right)
     if fitted is not None:
         left, right = fitted

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Call, Case, Expr, In, Literal, When, conjoin, disjoin
 from sqlshell.functions import result_types as rt
+from sqlshell.plan import collations
 from sqlshell.plan.call_operators import comparison, fit_literal, padded_alike
 from sqlshell.plan.coerce import coerce_all, coerce_to
 from sqlshell.types import BOOLEAN, INT, VOID, Boolean, Decimal, String, Void
@@ -56,6 +57,7 @@ def _in(args: Sequence[Expr], span: Span | None) -> Expr:
     _count("in", args, 2, None, span)
     value, *options = args
     options = [padded_alike(o, value) for o in options]
+    value, *options = collations.keys([value, *options], span)
     if isinstance(value.type, Decimal):
         fitted = [fit_literal(o, value.type) if isinstance(o, Literal) else None for o in options]
         options = [f or o for f, o in zip(fitted, options, strict=True)]

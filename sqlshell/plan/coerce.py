@@ -69,6 +69,10 @@ def cast_to(expr: Expr, target: SqlType, *, implicit: bool = True, span: Span | 
     """`expr` as exactly `target`: itself when equal, a folded literal when that cannot fail, else a Cast."""
     if expr.type == target:
         return expr
+    if isinstance(expr.type, String) and expr.type.collation:
+        from sqlshell.plan.collations import refused
+
+        raise refused("this place", span or getattr(expr, "span", None))
     if isinstance(expr, Literal):
         folded = _fold(expr, target)
         if folded is not None:
