@@ -8,8 +8,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
+import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from sqlshell.config import Controls
@@ -75,7 +77,7 @@ class Engine:
         """The session's scratch folders, made on first use."""
         if self._store is None:
             self._store = SessionStore(self._settings.get("sqlshell.spill_dir"))
-            atexit.register(self.close)
+            _OPEN.add(self)
         return self._store
 
     @property
@@ -285,11 +287,30 @@ class Engine:
             return
         self._closed = True
         self.cancel()
-        if self._cluster is not None:
-            self._cluster.close()
         if self._store is not None:
-            self._store.close()
-            atexit.unregister(self.close)
+            _release(self._cluster, self._store)
+            _OPEN.discard(self)
+
+    def __del__(self) -> None:
+        """An engine that was dropped without `close` leaves no processes: they end beside the collector."""
+        if not self._closed and self._store is not None and not sys.is_finalizing():
+            threading.Thread(target=_release, args=(self._cluster, self._store), daemon=True).start()
+
+
+_OPEN: weakref.WeakSet[Engine] = weakref.WeakSet()
+"""Engines that have processes or files."""
+
+
+@atexit.register
+def _close_all() -> None:
+    for engine in list(_OPEN):
+        engine.close()
+
+
+def _release(cluster: LocalCluster | None, store: SessionStore) -> None:
+    if cluster is not None:
+        cluster.close()
+    store.close()
 
 
 def _names(plan: Plan | StageGraph) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -97,6 +99,23 @@ def test_a_result_nobody_holds_is_ended(engine: Engine, source: Source) -> None:
     pids = busy(engine)
     del handle
     assert not any(alive(p) for p in pids)
+
+
+def test_a_session_nobody_holds_ends_once_its_results_are_read() -> None:
+    session = Session()
+    engine = weakref.ref(session.engine)
+    result = session.execute("SELECT id FROM range(100000)")
+    pids = session.engine.cluster.pids()
+    del session
+    gc.collect()
+    assert len(list(result.rows())) == 100_000
+    del result
+    gc.collect()
+    assert engine() is None
+    until = time.monotonic() + 20
+    while any(alive(p) for p in pids):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_lost_worker_is_made_up_for_until_its_rows_are_read(engine: Engine, source: Source) -> None:
