@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 _REHEARSED = frozenset({
     "CreateView", "DropView", "SetVariable", "Reset", "UseSchema", "CreateTableLike", "DropTable", "Undrop", "Truncate",
     "CommentOn", "CreateSchema", "DropSchema", "SetTimeTravel", "Show", "Describe", "ShowModels", "DescribeModel",
-    "DropModel", "AlterModel", "RestoreModel", "DeclareVariables", "DropVariable", "CreateFunction", "DropFunction",
+    "DropModel", "AlterModel", "RestoreModel", "DeclareVariables", "DropVariable", "CreateFunction",
+    "CreatePythonFunction", "DropFunction",
     "CreateSecret", "DropSecret", "ShowSecrets", "UncacheTable", "ClearCache", "CreateTag", "DropTag", "ShowTags",
-    "CreateBranch", "ShowBranches", "RestoreTable",
+    "CreateBranch", "ShowBranches", "RestoreTable", "TransactionStep",
 })  # fmt: skip
 """These read and write logs and catalogs alone."""
 _PLANNED = frozenset({"Insert", "Delete", "Update", "Merge", "CreateModel"})

@@ -4,7 +4,7 @@ The file has one JSON object per line, on disk before the next statement starts.
 statement, branch or turn of a block, statement in there ...) and by its text; the variables after it, the rows of
 a .foreach and the branch of an .if are kept, so that they are the same the second time. Statements that only change
 the session (SET, USE, temporary views ...) run again. A statement that was running when the process died runs again,
-too: it was not done.
+too: it was not done; so do all of a transaction that was not committed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 AGAIN = frozenset({
     "SetVariable", "Reset", "UseSchema", "SetTimeTravel", "DeclareVariables", "SetVariables", "DropVariable",
-    "CreateFunction", "DropFunction", "CreateSecret", "DropSecret", "CacheTable", "UncacheTable", "ClearCache",
+    "CreateSecret", "DropSecret", "CacheTable", "UncacheTable", "ClearCache",
 })  # fmt: skip
-"""Statements that change the session alone; of views it is the temporary ones."""
+"""Statements that change the session alone."""
+TEMPORARY = frozenset({"CreateView", "CreateFunction", "CreatePythonFunction", "DropFunction"})
+"""These do when they are TEMPORARY."""
 COMMANDS = frozenset({
     "read", "mode", "expanded", "width", "maxrows", "null", "header", "pager", "timer", "bail", "dialect", "cd", "keys",
 })  # fmt: skip

@@ -69,6 +69,8 @@ class Runner:
         self.history: list[str] = []
         self.editing = "emacs"
         self.checkpoint: Checkpoint | None = None
+        self._noted: list[tuple[tuple[int, ...], Step, Any]] = []
+        """Steps of an open transaction that the checkpoint is still to be told of."""
         self._at: list[int] = []
         """The place of the step that runs, for the checkpoint."""
         self._depth = 0
@@ -196,7 +198,11 @@ class Runner:
         if entry is None:
             code = self.run_step(step, name)
             if code == EXIT_OK:
-                checkpoint.note(self._at, step, variables=encoded(self.options.variables))
+                self._noted.append((tuple(self._at), step, encoded(self.options.variables)))
+            if self.session.transaction is None:  # else it may still be rolled back
+                for at, done, variables in self._noted:
+                    checkpoint.note(at, done, variables=variables)
+                self._noted.clear()
             return code
         code = EXIT_OK
         if self._runs_again(step):
@@ -211,7 +217,7 @@ class Runner:
     def _runs_again(self, step: Step) -> bool:
         """Whether a step that is done changed nothing but its session, which is gone."""
         from sqlshell.parser.parse import parse_statement
-        from sqlshell.shell.checkpoint import AGAIN, COMMANDS
+        from sqlshell.shell.checkpoint import AGAIN, COMMANDS, TEMPORARY
         from sqlshell.shell.dots import find
 
         if step.is_command:
@@ -227,7 +233,7 @@ class Runner:
         kind = type(statement).__name__
         if kind == "DropView":
             return ".".join(getattr(statement, "name", ())).lower() in self.session.views
-        return kind in AGAIN or (kind == "CreateView" and bool(getattr(statement, "temporary", False)))
+        return kind in AGAIN or (kind in TEMPORARY and bool(getattr(statement, "temporary", False)))
 
     def run_step(self, step: Step, name: str | None = None) -> int:
         """Run one statement or command."""

@@ -235,6 +235,27 @@ def test_a_resumed_script_does_nothing_twice(session: Session, tmp_path: Path) -
         session.execute("RESET sqlshell.timeZone")
 
 
+def test_a_transaction_is_done_whole_or_not_at_all(session: Session, tmp_path: Path) -> None:
+    file = tmp_path / "done"
+    session.execute("CREATE TABLE t (a INT)")
+    session.execute("CREATE TABLE gate (at INT)")
+    script = (
+        "INSERT INTO t VALUES (1);\nBEGIN TRANSACTION;\nINSERT INTO t VALUES (2);\n"
+        "SELECT raise_error('x') FROM gate WHERE at = 1;\nINSERT INTO t VALUES (3);\nCOMMIT;\n"
+        "CREATE FUNCTION two() RETURNS INT RETURN 2;\nCREATE TEMPORARY FUNCTION three() RETURNS INT RETURN 3;\n"
+        "SELECT raise_error('y') FROM gate WHERE at = 2;\nSELECT two() + three() AS five;"
+    )
+    for at, code in ((1, 1), (2, 1), (0, 0)):
+        session.execute(f"INSERT OVERWRITE gate VALUES ({at})")
+        session.functions.clear()
+        found, out = attempt(session, script, file, resume=at != 1)
+        assert found == code, out
+        if session.transaction is not None:
+            session.execute("ROLLBACK")  # as the end of the process does
+    assert out.endswith("five\n5\n")
+    assert [row[0] for row in session.execute("SELECT a FROM t ORDER BY a").rows()] == [1, 2, 3]
+
+
 def test_a_changed_script_is_refused_by_its_line(
     session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
