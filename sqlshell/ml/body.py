@@ -13,7 +13,7 @@ from sqlshell.ml.column_names import column_names
 from sqlshell.ml.columns import Columns, set_aside
 from sqlshell.ml.solvers.common import Rows
 from sqlshell.ml.solvers.linear import Singular
-from sqlshell.ml.split import auto_fraction
+from sqlshell.ml.split import auto_fraction, kept
 from sqlshell.records import dataclass, field, replace
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class TrainingSpec:
     weighted: bool = False
     eval_fraction: float | None = 0.0
     """The share of rows held out; None: by their number."""
+    fold: int | None = None
+    """Which of the folds, each the same share, is held out."""
     dummy: bool = False
     start: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] | None = None
     start_features: tuple[Feature, ...] = ()
@@ -86,7 +88,7 @@ class Training:
         self._masks: list[Array] | None = None
         held_out = None
         if share:
-            masks = [p.numbers("fraction")[0] >= share for p in parts]
+            masks = [kept(p.numbers("fraction")[0], share, spec.fold) for p in parts]
             held_out = [p.keep(~m) for p, m in zip(parts, masks, strict=True)]
             if spec.options.get("early_stop"):
                 self._masks = masks

@@ -11,7 +11,7 @@ from sqlshell.ml.body import TrainResult
 from sqlshell.ml.columns import set_aside
 from sqlshell.ml.recommend import ITEMS, USERS, roles
 from sqlshell.ml.solvers.als import Ratings, Settings, fit_als
-from sqlshell.ml.split import auto_fraction
+from sqlshell.ml.split import auto_fraction, kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def train(gang: Gang, parts: Sequence[Columns], spec: TrainingSpec) -> TrainResu
     share = auto_fraction(all_rows) if spec.eval_fraction is None else spec.eval_fraction
     held_out = None
     if share:
-        masks = [p.numbers("fraction")[0] >= share for p in parts]
+        masks = [kept(p.numbers("fraction")[0], share, spec.fold) for p in parts]
         held_out = [p.keep(~m) for p, m in zip(parts, masks, strict=True)]
         parts = [p.keep(m) for p, m in zip(parts, masks, strict=True)]
     if not _sum(gang, [p.rows for p in parts]):

@@ -34,10 +34,12 @@ COMMON = (
     Option("model_type", "text", None, "The kind of model.", ("model_class",)),
     Option("input_label_cols", "names", (), "The column to predict.",
            ("label", "labelcol", "label_col", "target_column")),
-    Option("data_split_method", "auto_split|random|custom|no_split", "auto_split",
+    Option("data_split_method", "auto_split|random|custom|no_split|k_fold", "auto_split",
            "Which rows are held out: by a hash of the row and the seed (random), those where data_split_col is TRUE "
-           "(custom), or none. auto_split holds out none below 500 rows, a fifth up to 50,000, 10,000 above."),
+           "(custom), none, or each of num_folds parts in turn, the model then being trained on all rows (k_fold). "
+           "auto_split holds out none below 500 rows, a fifth up to 50,000, 10,000 above."),
     Option("data_split_eval_fraction", "float", 0.2, "The share of rows held out.", ("eval_fraction",), 0.0, 1.0),
+    Option("num_folds", "int", 5, "k_fold: how many parts.", ("numfolds", "folds"), 2, 100),
     Option("data_split_col", "text", None, "custom: the boolean column that is TRUE for held-out rows."),
     Option("weight_col", "text", None, "A column that says how much a row counts.", ("weightcol",)),
     Option("category_encoding_method", "auto|one_hot_encoding|dummy_encoding", "auto",

@@ -58,6 +58,8 @@ def split_of(options: dict[str, Any], raw: dict[str, Any], hashed: Expr) -> tupl
                 hint="TRUE marks rows that are held out",
             )
         return make_call("if", [column, Literal(0.0, DOUBLE), Literal(1.0, DOUBLE)]), 0.5
+    if method == "k_fold":
+        return hashed, 1.0 / options["num_folds"]
     return hashed, options["data_split_eval_fraction"] if method == "random" else None
 
 

@@ -65,11 +65,15 @@ class Run:
         specs = []
         for number, options in enumerate(trials):
             method = options["category_encoding_method"]
+            share, fold = prepared.eval_fraction, None
+            if options["data_split_method"] == "k_fold":
+                last = number == len(trials) - 1  # the model itself: all rows
+                share, fold = (0.0, None) if last else (share, number)
             plain = not options.get("l1_reg") and not options.get("l2_reg")
             specs.append(TrainingSpec(
                 estimator.name, options, tuple(f for f, _ in prepared.features),
                 options["input_label_cols"][0] if prepared.label is not None else None,
-                prepared.weight is not None, prepared.eval_fraction if splits else 0.0,
+                prepared.weight is not None, share if splits else 0.0, fold,
                 method == "dummy_encoding" or (method == "auto" and estimator.encoding == "dummy" and plain),
                 start, start_features, start_files, f"{folder}/{number}",
             ))  # fmt: skip

@@ -179,6 +179,9 @@ def _metrics(entry: CatalogObject, number: int, d: dict[str, Any]) -> Iterator[R
     on = found.pop("measured_on", None)
     for metric, value in found.items():
         yield metric, value, on
+    for i, fold in enumerate(d.get("folds", ()), 1):
+        for metric, value in fold.items():
+            yield metric, value, f"fold {i}"
 
 
 def _sources(entry: CatalogObject, number: int, d: dict[str, Any]) -> Iterator[Row]:

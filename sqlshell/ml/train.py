@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Expr, Literal
 from sqlshell.ml import recommend, transform
+from sqlshell.ml.folds import gathered, repeated
 from sqlshell.ml.model import Feature, Model
 from sqlshell.ml.options import model_type
 from sqlshell.ml.packages import need_package
@@ -117,7 +118,7 @@ def create(
     """Train and store a version. `source` is the query's text, `given` the options."""
     started = time.time()
     estimator = model_type(given, statement.name_span)
-    trials = trials_of(estimator, given)
+    trials = repeated(trials_of(estimator, given), statement.transform is not None)
     for trial in trials:
         trial.options["time_zone"] = around.zone
     need_package(estimator)
@@ -131,7 +132,10 @@ def create(
         trial.options.update({k: options[k] for k in ("data_split_method", "input_label_cols")})
     with Run(around, estimator, [t.options for t in trials], prepared, statement) as run:
         models = [_model(run, source, t.options, r) for t, r in zip(trials, run.results, strict=True)]
-    best = choose(estimator, trials, run.results, models)
+    if options["data_split_method"] == "k_fold":
+        best = gathered(run.results, models)
+    else:
+        best = choose(estimator, trials, run.results, models)
     for warning in best.data["warnings"]:
         around.warn(warning)
     best.data["seconds"] = round(time.time() - started, 6)
