@@ -33,7 +33,7 @@ def repeated(trials: list[Trial], transform: bool) -> list[Trial]:
             "TRANSFORM learns from all rows, so no fold would be held out of it",
             "compute features without statistics in the query, or data_split_method = 'random'",
         )
-    return trials * (options["num_folds"] + 1)
+    return trials * (int(options["num_folds"]) + 1)
 
 
 def gathered(results: Sequence[Any], models: Sequence[Model | None]) -> Model:
