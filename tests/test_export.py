@@ -91,6 +91,14 @@ def test_failures_leave_nothing(session: Session, tmp_path: Path) -> None:
     assert rows(session, f"SELECT * FROM '{path}'") == [(1,)]
 
 
+@pytest.mark.parametrize("value", ["parse_json('{}')", "array(make_interval(1))"])
+def test_types_without_a_form_in_files_are_refused(session: Session, tmp_path: Path, value: str) -> None:
+    with pytest.raises(AnalysisError) as caught:
+        session.execute(f"COPY (SELECT {value} AS v) TO '{tmp_path}/x.parquet'")
+    assert caught.value.condition == "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_empty_results_are_files(session: Session, tmp_path: Path) -> None:
     session.execute(f"COPY (SELECT 1 AS a WHERE false) TO '{tmp_path / 'e.parquet'}'")
     session.execute(f"COPY (SELECT 1 AS a WHERE false) TO '{tmp_path / 'e.csv'}'")

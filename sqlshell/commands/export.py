@@ -20,7 +20,19 @@ from sqlshell.result import Result
 from sqlshell.storage import object_files
 from sqlshell.storage.uri import is_remote, resolve
 from sqlshell.storage.write_spec import FILE_BYTES, WriteColumn, WriteSpec
-from sqlshell.types import BIGINT, STRING, Array, Field, Map, String, Struct, Variant, as_read
+from sqlshell.types import (
+    BIGINT,
+    STRING,
+    Array,
+    CalendarInterval,
+    Field,
+    Map,
+    SqlType,
+    String,
+    Struct,
+    Variant,
+    as_read,
+)
 
 if TYPE_CHECKING:
     from sqlshell.expr.expr import Column
@@ -161,12 +173,32 @@ def arranged(
     elif form == "csv":
         items = [named(bound.names[i], _csv_text(s, bound.names[i], output[i])) for i in data]
     else:
+        for i in data:
+            _refuse_unwritable(bound.names[i], output[i].type, form)
         items = [passthrough(output[i]) for i in data]
     names = ["line"] if form == "json" else [bound.names[i] for i in data]
     items += [passthrough(output[i]) for i in partition]
     names += [bound.names[i] for i in partition]
     columns = tuple(WriteColumn(n, as_read(i.column.type)) for n, i in zip(names, items, strict=True))
     return Project(bound.plan, tuple(items)), columns
+
+
+def _refuse_unwritable(name: str, t: SqlType, form: str) -> None:
+    """Kernels hold variants and calendar intervals in a form of their own, which is none of a file's."""
+    match t:
+        case Variant() | CalendarInterval():
+            raise AnalysisError(
+                f"{form} files cannot hold the column `{name}` of type {t}",
+                condition="UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
+                hint=f"CAST({name} AS STRING) makes it text",
+            )
+        case Array():
+            _refuse_unwritable(name, t.element, form)
+        case Map():
+            _refuse_unwritable(name, t.value, form)
+        case Struct():
+            for f in t.fields:
+                _refuse_unwritable(name, f.type, form)
 
 
 def _csv_text(s: CopyTo, name: str, column: Column) -> Expr:
