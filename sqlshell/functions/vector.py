@@ -196,10 +196,11 @@ def _polynomial(k: Any, items: Any, degree: Any) -> Any:
 # fmt: off
 FUNCTIONS = (
     Function("ml_linear", "array<double>, double... -> double", "The sum of values times constant weights.",
-             "ml_linear(array(2.0D, 3.0D), 1.0D, 10.0D)", lower=_linear, example_result="32.0"),
+             "ml_linear(array(2.0D, 3.0D), 1.0D, 10.0D)", lower=_linear, nullable=any, example_result="32.0"),
     Function("ml_squared_distance", "array<double>, array<double>, double... -> double",
              "The sum of squares of (value - centre) * scale, for constant centres and scales.",
-             "ml_squared_distance(array(1.0D), array(2.0D), 4.0D)", lower=_squares, example_result="36.0"),
+             "ml_squared_distance(array(1.0D), array(2.0D), 4.0D)", lower=_squares, nullable=any,
+             example_result="36.0"),
     Function("ml_dot", "any, array<double> -> double", "The inner product of a vector and constant weights.",
              "ml_dot(array(1.0D, 2.0D), array(3.0D, 4.0D))", lower=_dot, strict=False, nullable=_never,
              example_result="11.0"),
@@ -211,7 +212,7 @@ FUNCTIONS = (
              "ml_lookup('b', array('a', 'b'), array(1.0D, 2.0D), 0.0D)", lower=_lookup, strict=False,
              nullable=_never, example_result="2.0"),
     Function("ml_sigmoid", "double -> double", "1 / (1 + exp(-x)).", "ml_sigmoid(0.0D)", lower=_sigmoid,
-             example_result="0.5"),
+             nullable=any, example_result="0.5"),
     Function("ml_softmax", "array<double> -> array<double>", "exp(x) of each element, scaled to add up to 1.",
              "ml_softmax(array(0.0D, 0.0D))", lower=_softmax, example_result="[0.5, 0.5]"),
     Function("ml_argmax", "array<double> -> int", "The position (from 0) of the largest element.",

@@ -8,7 +8,8 @@ pushdown     fixed point: each rule makes work for the others (a filter makes an
 files        once: filters are where they belong; what they leave out of a table changes its size.
 joins        once: sizes are known when all filters are where they belong.
 sharing      once, before columns are pruned: two readers of one view may need different columns.
-columns      once: pruning leaves projections that merge; limits meet their sorts; then only leaves that are used.
+columns      once, behind branches of CASE that no row takes: pruning leaves projections that merge; limits meet their
+             sorts; then only leaves that are used.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sqlshell.optimizer.rules.infer_column_facts import InferColumnFacts
 from sqlshell.optimizer.rules.infer_join_filters import InferJoinFilters
 from sqlshell.optimizer.rules.merge_projects import MergeProjects
 from sqlshell.optimizer.rules.propagate_empty import PropagateEmpty
+from sqlshell.optimizer.rules.prune_branches import PruneBranches
 from sqlshell.optimizer.rules.prune_columns import PruneColumns
 from sqlshell.optimizer.rules.prune_nested_fields import PruneNestedFields
 from sqlshell.optimizer.rules.push_down_filter import PushDownFilter
@@ -34,6 +36,7 @@ from sqlshell.optimizer.rules.reduce_grouped_input import ReduceGroupedInput
 from sqlshell.optimizer.rules.reorder_joins import ReorderJoins
 from sqlshell.optimizer.rules.reuse_common_subplans import ReuseCommonSubplans
 from sqlshell.optimizer.rules.simplify_booleans import SimplifyBooleans
+from sqlshell.optimizer.rules.simplify_predictions import SimplifyPredictions
 from sqlshell.optimizer.rules.skip_files import SkipFiles
 from sqlshell.records import dataclass
 
@@ -64,6 +67,7 @@ BATCHES = (
             InferJoinFilters(),
             FoldConstants(),
             SimplifyBooleans(),
+            SimplifyPredictions(),
             PropagateEmpty(),
             MergeProjects(),
         ),
@@ -74,5 +78,7 @@ BATCHES = (
         "joins", (EliminateSort(), ExpandInline(), AggregatePerFile(), ReorderJoins(), ReduceGroupedInput())
     ),
     Batch("sharing", (ReuseCommonSubplans(),)),
-    Batch("columns", (PruneColumns(), MergeProjects(), PushDownLimit(), PruneNestedFields())),
+    Batch(
+        "columns", (PruneBranches(), PruneColumns(), MergeProjects(), PushDownLimit(), PruneNestedFields())
+    ),
 )

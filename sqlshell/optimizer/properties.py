@@ -83,6 +83,15 @@ def is_movable(e: Node) -> bool:
     return not is_fallible(e) and is_deterministic(e)
 
 
+CHEAP = 200
+"""Nodes of an expression that may be computed twice, for a filter and for what passes it."""
+
+
+def is_cheap(e: Node) -> bool:
+    """Whether an expression may be computed once more for a filter below."""
+    return not any(i > CHEAP or getattr(n, "fn", "") == "ml_trees" for i, n in enumerate(e.walk()))
+
+
 def _cached(e: Node, key: str, test: Callable[[Any], bool]) -> bool:
     cached: bool | None = e.__dict__.get(key)
     if cached is None:

@@ -246,3 +246,41 @@ def test_prediction_reads_only_what_weighs(sql: Sql) -> None:
     plan = sql("EXPLAIN SELECT predicted_y FROM ML.PREDICT(MODEL lean, TABLE t) WHERE c = 'red'")[0][0]
     assert "[z#" in plan
     assert "x#" not in plan
+
+
+def test_filters_on_predictions_go_below_the_model(sql: Sql) -> None:
+    sql(
+        "CREATE MODEL low OPTIONS(model_type = 'logistic_reg', label = 'yes', l2_reg = 0.01) AS SELECT x, z, yes FROM t"
+    )
+    predicted = "ML.PREDICT(MODEL low, TABLE t)"
+    for condition, shown in (
+        ("predicted_yes AND x > 0.5", ">= "),
+        ("predicted_yes = FALSE AND x > 0.5", "< "),
+        ("predicted_yes_probs[1].prob > 0.9 AND x > 0.5", ">= 2.19"),
+    ):
+        asked = f"SELECT count(*), sum(z) FROM {predicted} WHERE {condition}"
+        scan = sql(f"EXPLAIN {asked}")[0][0].split("Scan ", 1)[1]
+        assert "ml_linear(" in scan
+        assert "ml_sigmoid" not in scan
+        assert shown in scan
+        assert "x#" in scan.split("where", 1)[0]
+        sql("SET sqlshell.optimizer.disabled = 'push_down_filter,simplify_predictions'")
+        plain = sql(asked)
+        sql("SET sqlshell.optimizer.disabled = ''")
+        (count, total), (other, sum_of) = sql(asked)[0], plain[0]
+        assert count == other > 0
+        assert total == pytest.approx(sum_of, rel=1e-12)
+
+
+def test_predicates_prune_the_branches_of_trees(sql: Sql) -> None:
+    sql("""CREATE MODEL pruned OPTIONS(model_type = 'boosted_tree_regressor', label = 'y', max_iterations = 3,
+           max_tree_depth = 4) AS SELECT id, x, y FROM t""")
+    asked = "SELECT sum(predicted_y) FROM ML.PREDICT(MODEL pruned, TABLE t)"
+    whole, part = (
+        sql(f"EXPLAIN {asked}{w}")[0][0].count("CASE WHEN") for w in ("", " WHERE id < 200 AND x < -1.0")
+    )
+    assert part < whole / 1.5
+    sql("SET sqlshell.optimizer.disabled = 'prune_branches'")
+    plain = sql(f"{asked} WHERE id < 200 AND x < -1.0")
+    sql("SET sqlshell.optimizer.disabled = ''")
+    assert sql(f"{asked} WHERE id < 200 AND x < -1.0") == plain

@@ -17,8 +17,16 @@ from __future__ import annotations
 
 from sqlshell.expr.expr import Column, Expr, WindowCall, conjoin, conjuncts, substitute
 from sqlshell.optimizer.build import filtered
-from sqlshell.optimizer.properties import is_deterministic, is_movable, refs, runs_python, split_equality
+from sqlshell.optimizer.properties import (
+    is_cheap,
+    is_deterministic,
+    is_movable,
+    refs,
+    runs_python,
+    split_equality,
+)
 from sqlshell.optimizer.rule import OptimizerContext, Rule
+from sqlshell.optimizer.rules.simplify_predictions import simplify
 from sqlshell.plan.logical import (
     Aggregate,
     Expand,
@@ -85,7 +93,8 @@ def _filter(node: Filter, parts: list[Expr]) -> Plan:
     stay: list[Expr] = []
     move = list(parts)
     for part in conjuncts(node.predicate):
-        if is_movable(part) or _may_become_key(part, node.input):
+        below = _below(part, node.input) if isinstance(node.input, Project) else part
+        if is_movable(below) or _may_become_key(part, node.input):
             move.append(part)
         else:
             stay.append(part)
@@ -115,17 +124,26 @@ def _may_become_key(part: Expr, below: Plan) -> bool:
 
 
 def _project(node: Project, parts: list[Expr]) -> Plan:
-    mapping = {i.column.id: i.expr for i in node.items}
     down: list[Expr] = []
     stay: list[Expr] = []
     for part in parts:
-        moved = substitute(part, {i: mapping[i] for i in refs(part)})
+        moved = _below(part, node)
         # A computed column that can fail is computed for every row anyway, but its error may not come earlier.
-        if is_movable(moved):
+        # What costs much (a model of many trees) is not computed twice.
+        if is_movable(moved) and is_cheap(moved):
             down.append(moved)
         else:
             stay.append(part)
     return filtered(replace_input(node, push(node.input, down)), stay)
+
+
+def _below(part: Expr, node: Project) -> Expr:
+    """A predicate over a projection's inputs."""
+    mapping = {i.column.id: i.expr for i in node.items}
+    moved: Expr = substitute(part, {i: mapping[i] for i in refs(part)})
+    if not is_movable(moved):  # array(a, b)[1] can fail as long as it is not seen to be b
+        moved = moved.transform_up(simplify)
+    return moved
 
 
 def _through(node: Plan, parts: list[Expr], mapping: dict[int, Expr]) -> Plan:
