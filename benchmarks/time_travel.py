@@ -2,13 +2,17 @@
 
 A table of --versions versions: each adds five files and removes one in four of an older version. Measured: a sum by
 version over all of them, DIFF of two versions, reading an old version beside the latest, and planning a query of a
-table of 10,000 files in 1,000 commits with a checkpoint, in a new process-wide table cache. Best of --rounds; answers
+table of 10,000 files in 1,000 commits with a checkpoint, in a new process-wide table cache; and the CPU time of a new
+process that reads the table, beside one that reads its files. Best of --rounds; answers
 are compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -150,6 +154,24 @@ def planning(session: Session, place: Path, rounds: int) -> None:
     report("deltalake: open and list", best(theirs, max(5, rounds))[0])
 
 
+def cold(place: Path, rounds: int) -> None:
+    print("A new process: CPU time of all its processes")
+    start = "import sys; from sqlshell.shell.cli import main; sys.exit(main(['-c', sys.argv[1]]))"
+
+    def used(sql: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", start, sql], check=True, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    for what in ("count(*)", "sum(v)"):
+        table, files = (f"SELECT {what} FROM {x}" for x in (f"delta.`{place}`", f"'{place}/*.parquet' "))
+        plain = min(used(files.replace(str(place), str(place) + "-files")) for _ in range(rounds))
+        delta = min(used(table) for _ in range(rounds))
+        report(f"{what} of a Delta table", delta, plain)
+        report(f"{what} of its Parquet files", plain)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--versions", type=int, default=200)
@@ -164,6 +186,10 @@ def main() -> None:
             diff(session, base / "t", options.versions, options.rounds)
             travel(session, base / "t", options.versions, options.rounds)
             planning(session, base / "many", options.rounds)
+        (base / "t-files").mkdir()
+        for found in (base / "t").glob("*.parquet"):  # elsewhere, as a folder with a log is no plain folder
+            (base / "t-files" / found.name).hardlink_to(found)
+        cold(base / "t", options.rounds)
 
 
 if __name__ == "__main__":

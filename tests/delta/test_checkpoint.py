@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -225,3 +227,16 @@ def numbered(i: int) -> str:
     return json.dumps(
         {"numRecords": 1, "minValues": {"id": i}, "maxValues": {"id": i}, "nullCount": {"id": 0}}
     )
+
+
+def test_reading_a_checkpoint_loads_no_pandas(table: DeltaTable) -> None:
+    """pyarrow loads it, where it is installed, for every array made of a list: half a second."""
+    write_checkpoint(table.location, 3)
+    code = f"""
+import sys
+from sqlshell.storage.delta.checkpoint_read import read_checkpoint
+adds, removes, others = read_checkpoint({table.location!r}, "_delta_log/{3:020d}.checkpoint.parquet")
+print(adds[-1], "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[10, 10, 10] False"

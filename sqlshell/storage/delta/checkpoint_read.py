@@ -74,7 +74,7 @@ def _columns(file: pq.ParquetFile, kind: str, names: tuple[str, ...]) -> Columns
             out[at] = _parsed_stats(file, out[at])
         values = names.index("partitionValues")
         out[values] = [v or () for v in out[values]]
-        out.append(_row_counts(out[at]))
+        out.append(_row_counts(found.get("stats"), len(rows)))
     at = names.index("dataChange")
     out[at] = [v is not False for v in out[at]]
     return out
@@ -105,11 +105,14 @@ def _values(name: str, column: pa.Array | None, count: int) -> list[Any]:
     return column.to_pylist()  # type: ignore[no-any-return]
 
 
-def _row_counts(stats: list[str | None]) -> list[int | None]:
+def _row_counts(stats: pa.Array | None, count: int) -> list[int | None]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.extract_regex(pa.array(stats, pa.string()), FIRST_ROWS).field("rows")
+    if stats is None:
+        return [None] * count
+    # (An array made of a list would have pyarrow load pandas.)
+    found = pc.extract_regex(stats, FIRST_ROWS).field("rows")
     return found.cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
 
 
