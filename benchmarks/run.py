@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 RUNS = (
     ("benchmarks.startup",),
     ("benchmarks.shell",),
+    ("benchmarks.connector",),
     ("benchmarks.planning",),
     ("benchmarks.tpc", "tpch", "--scale", "1", "--engines", "sqlshell,pool,duckdb,polars,datafusion,spark"),
     ("benchmarks.nested", "--engines", "sqlshell,duckdb,polars,datafusion,spark"),

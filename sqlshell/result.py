@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlshell import types as t
 from sqlshell.errors import Error, OperationalError
-from sqlshell.types_arrow import map_key
+from sqlshell.result_columns import python_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
+
+    from sqlshell import types as t
 
 BATCH_ROWS = 8192
 
@@ -186,42 +187,6 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
         seen.add(found)
         out.append(found)
     return tuple(out)
-
-
-def python_values(array: pa.Array, sql_type: t.SqlType) -> list[Any]:
-    """Python values of an Arrow column: maps become dicts, variants JSON texts, day-time intervals timedeltas."""
-    values: list[Any] = array.to_pylist()
-    if _has_own_form(sql_type):
-        return [_own_form(v, sql_type) for v in values]
-    return values
-
-
-def _has_own_form(s: t.SqlType) -> bool:
-    match s:
-        case t.Map() | t.Variant():
-            return True
-        case t.Array():
-            return _has_own_form(s.element)
-        case t.Struct():
-            return any(_has_own_form(f.type) for f in s.fields)
-    return False
-
-
-def _own_form(value: Any, s: t.SqlType) -> Any:
-    if value is None:
-        return None
-    match s:
-        case t.Map():
-            return {map_key(k): _own_form(v, s.value) for k, v in value}
-        case t.Array():
-            return [_own_form(v, s.element) for v in value]
-        case t.Struct():
-            return {f.name: _own_form(value[f.name], f.type) for f in s.fields}
-        case t.Variant():
-            from sqlshell.variant_binary import json_of
-
-            return json_of(value["metadata"], value["value"])
-    return value
 
 
 def command(message: str, warnings: Sequence[str] = ()) -> Result:

@@ -17,7 +17,7 @@ import polars as pl
 from sqlshell.exec.edge import from_file, to_arrow_form
 from sqlshell.expr.expr import Column
 from sqlshell.expr.python_function import tree
-from sqlshell.result import python_values
+from sqlshell.result_columns import python_values
 from sqlshell.types import Array, Struct
 from sqlshell.types_arrow import array_from_python, result_column, to_arrow
 
