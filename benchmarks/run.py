@@ -13,6 +13,7 @@ RUNS = (
     ("benchmarks.connector",),
     ("benchmarks.planning",),
     ("benchmarks.tpc", "tpch", "--scale", "1", "--engines", "sqlshell,pool,duckdb,polars,datafusion,spark"),
+    ("benchmarks.ranges",),
     ("benchmarks.nested", "--engines", "sqlshell,duckdb,polars,datafusion,spark"),
     ("benchmarks.tables",),
     ("benchmarks.time_travel",),
