@@ -10,6 +10,7 @@ from sqlshell.commands.model_query import stored_text
 from sqlshell.commands.model_training import Trainer, setting
 from sqlshell.errors import AnalysisError
 from sqlshell.ml import importing
+from sqlshell.ml.options import model_type
 from sqlshell.records import replace
 from sqlshell.result import Result, command
 from sqlshell.storage.models import Reference, exists_error
@@ -40,6 +41,7 @@ def create_model(session: Session, s: st.CreateModel) -> Result:
             hint="the training query says what a model's inputs are",
         )  # fmt: skip
     if s.query is None:
+        model_type(s.options, s.name_span)
         raise AnalysisError(
             "CREATE MODEL needs AS and a training query", condition="MISSING_TRAINING_QUERY", span=s.name_span
         )

@@ -33,6 +33,8 @@ def data_of(
         options["session_time"] = around.instant
     deterministic = all(is_deterministic(e) for p in prepared.raw.plan.walk() for e in _exprs(p))
     reason = around.unsure if deterministic else "the query has functions that differ from run to run"
+    if options["warm_start"] and not reason:
+        reason = "warm_start began from the version before"
     return {
         "format": 1,
         "model_type": estimator.name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlshell.errors import AnalysisError
 from sqlshell.expr.expr import Column
 from sqlshell.ml.explanations import STORED, stored
+from sqlshell.ml.options import combination
 from sqlshell.ml.roles import as_read
 from sqlshell.plan.logical import Named, Plan, Project, Scan, fresh_id, named, passthrough
 from sqlshell.storage.source import MemorySource
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from sqlshell.ml.model import Feature, Model
     from sqlshell.ml.train import Prepared, Surroundings
     from sqlshell.parser.statement_model import CreateModel
+
+
+WARM = ("linear_reg", "logistic_reg", "kmeans", "matrix_factorization", "dnn_classifier", "dnn_regressor")
+"""What can start from a version's parameters."""
 
 
 class Run:
@@ -138,6 +143,8 @@ def _warm_start(
 ) -> tuple[dict[str, Any] | None, tuple[Feature, ...], dict[str, bytes]]:
     if not options["warm_start"]:
         return None, (), {}
+    if options["model_type"] not in WARM:
+        raise combination(f"{options['model_type']} takes no warm_start", "what does: " + ", ".join(WARM))
     from sqlshell.ml.model import of_version
     from sqlshell.storage.models import Reference
 

@@ -60,6 +60,9 @@ CASES = [
      "AS SELECT x, kind FROM t"), "INVALID_MODEL_OPTION_COMBINATION", None),
     ("CREATE MODEL m OPTIONS(model_type = 'kmeans', label = 'y') AS SELECT x, y FROM t",
      "INVALID_MODEL_OPTION_COMBINATION", None),
+    ("CREATE MODEL m OPTIONS(model_type = 'mlflow', path = 'x')", "UNSUPPORTED_MODEL_TYPE", "linear_reg"),
+    (("CREATE OR REPLACE MODEL good OPTIONS(model_type = 'pca', warm_start = TRUE) AS SELECT x, z FROM t"),
+     "INVALID_MODEL_OPTION_COMBINATION", "logistic_reg"),
     # labels
     ("CREATE MODEL m OPTIONS(model_type = 'linear_reg') AS SELECT x, y FROM t", "MISSING_MODEL_OPTION", "input_label"),
     ("CREATE MODEL m OPTIONS(model_type = 'linear_reg', label = 'yy') AS SELECT x, y FROM t",

@@ -51,10 +51,11 @@ def test_models_and_runs(ask: Sql) -> None:
         ("default", "lin", "linear_reg", 2, 2, {"first": 1}, "the plain one", True),
         ("lab", "log", "logistic_reg", 1, 1, {}, "", True),
     ]
+    ((kept,),) = ask("SELECT count_if(ml_row_fraction(0L, x, c, y) >= 0.2) FROM t")
     assert ask(
         """SELECT model, version, is_current, aliases, label, training_rows, options['l2_reg'], reproducible
            FROM System.ML.Runs WHERE schema = 'default' ORDER BY version"""
-    ) == [("lin", 1, False, ["first"], "y", 1627, "0.1", True), ("lin", 2, True, [], "y", 1627, "0.1", True)]
+    ) == [("lin", 1, False, ["first"], "y", kept, "0.1", True), ("lin", 2, True, [], "y", kept, "0.1", True)]
     shas = ask("SELECT count(DISTINCT parameter_sha256), max(seconds) > 0, max(error) FROM system.ml.runs")
     assert shas == [(2, True, None)]
 
@@ -144,3 +145,10 @@ def test_explain_raises_what_training_would(ask: Sql) -> None:
     with pytest.raises(Error) as e:
         ask("EXPLAIN CREATE MODEL m OPTIONS(model_type = 'linear_reg', label = 'nope') AS SELECT x FROM t")
     assert e.value.condition == "LABEL_COLUMN_NOT_FOUND"
+
+
+def test_a_warm_start_is_no_replay(ask: Sql) -> None:
+    text = "CREATE OR REPLACE MODEL lab.log OPTIONS(model_type = 'logistic_reg', label = 'yes', warm_start = TRUE)"
+    ask(f"{text} AS SELECT * FROM facts")
+    found = ask("SELECT reproducible, reason FROM system.ml.runs WHERE model = 'log' AND version = 2")
+    assert found == [(False, "warm_start began from the version before")]
