@@ -52,6 +52,10 @@ CLOSED = {
 
 
 DESELECTED = {
+    "ComponentReflectionTest::": "its tables have UNIQUE constraints, which are refused",
+    "ComponentReflectionTestExtra::test_check_constraint_standalone": "names are kept in lower case",
+    "ComponentReflectionTestExtra::test_server_defaults[Integer": "a default of a number reads CAST('10' AS INT)",
+    "ComputedReflectionTest": "expressions of generated columns are not reflected",
     "QuotedNameArgumentTest": "its tables have UNIQUE constraints, which are refused",
     "UnicodeSchemaTest::test_insert": "looks for a name in its own case; names are kept in lower case",
     "UnicodeSchemaTest::test_reflect": "as test_insert",
