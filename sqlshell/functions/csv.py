@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from sqlshell.errors import AnalysisError, ParseError
-from sqlshell.functions.common import constant, per_distinct, unsupported
+from sqlshell.functions.common import constant, unsupported
 from sqlshell.functions.options import format_name, options_of, read_by
 from sqlshell.functions.registry import Function
 from sqlshell.types import (
@@ -71,7 +71,25 @@ def _from_csv(k: Any, text: Any, schema: Any, _: Any = None) -> Any:
         ]
         return pl.when(record.is_not_null()).then(pl.struct(fields))
 
-    return k.let([per_distinct(k, run, pl.List(pl.String), text)], build)
+    return k.let([_records(k, text, run, sep, quote, null)], build)
+
+
+def _records(k: Any, text: Any, cut: Any, sep: str, quote: str, null: str | None) -> Any:
+    """The cells of each record; only records with quotes, escapes or line ends need Python's reader (`cut`)."""
+    pl = k.pl
+    special = "[" + re.escape(quote) + r"\\\r\n]"
+    cell = pl.element()
+    empty = (cell == "") if null is None else (cell == "") | (cell == null)
+
+    def run(s: Any) -> Any:
+        plain = s.str.split(sep).list.eval(pl.when(~empty).then(cell))
+        hard = s.str.contains(special).fill_null(value=False)
+        if not hard.any():
+            return plain
+        made = [cut(t) if h else None for t, h in zip(s.to_list(), hard.to_list(), strict=True)]
+        return plain.zip_with(~hard, pl.Series("r", made, dtype=pl.List(pl.String)))
+
+    return text.map_batches(run, return_dtype=pl.List(pl.String), is_elementwise=True)
 
 
 def _read(k: Any, e: Any, t: SqlType, options: dict[str, str]) -> Any:

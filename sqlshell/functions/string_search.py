@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlshell.functions.common import all_set, let, per_distinct, together
+from sqlshell.functions.edit_distance import LONGEST, distances
 from sqlshell.functions.registry import Function
 from sqlshell.types import Binary
 
@@ -118,18 +119,41 @@ def _substring_index(k: Any, s: Any, delimiter: Any, count: Any) -> Any:
     return together(k, build, s, delimiter, count)
 
 
-def _distance(a: str, b: str, limit: int = -1) -> int:
+def _distance(a: str, b: str) -> int:
     previous = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         current = [i]
         for j, y in enumerate(b, 1):
             current.append(min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (x != y)))
         previous = current
-    return -1 if 0 <= limit < previous[-1] else previous[-1]
+    return previous[-1]
 
 
-def _levenshtein(k: Any, *args: Any) -> Any:
-    return per_distinct(k, _distance, k.pl.Int32, *args)
+def _levenshtein(k: Any, left: Any, right: Any, limit: Any = None) -> Any:
+    """Pairs of short texts go through numpy all at once, others one by one."""
+    pl = k.pl
+
+    def run(rows: Any) -> Any:
+        pairs = list(zip(*(rows.struct.field(n).to_list() for n in "ab"), strict=True))
+        known = [i for i, (a, b) in enumerate(pairs) if a is not None and b is not None]
+        short = [i for i in known if max(map(len, pairs[i])) <= LONGEST]
+        found: list[int | None] = [None] * len(pairs)
+        for i, d in zip(short, distances([pairs[i] for i in short]), strict=True):
+            found[i] = d
+        for i in known if len(short) < len(known) else ():
+            found[i] = _distance(*pairs[i]) if found[i] is None else found[i]
+        return pl.Series("d", found, dtype=pl.Int32)
+
+    packed = pl.struct(left.alias("a"), right.alias("b"))
+    distance = packed.map_batches(run, return_dtype=pl.Int32, is_elementwise=True)
+    if limit is None:
+        return distance
+
+    def within(d: Any, most: Any) -> Any:
+        far = pl.when((most >= 0) & (d > most)).then(pl.lit(-1, dtype=pl.Int32)).otherwise(d)
+        return pl.when(most.is_not_null()).then(far)
+
+    return let(k, within, distance, limit)
 
 
 _SOUNDEX = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01230127022455012623017202", strict=True))
