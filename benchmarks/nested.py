@@ -41,11 +41,18 @@ SHAPES = {
 
 PEER_SQL = {
     "duckdb": {
-        "list leaf": "SELECT sum(e) FROM (SELECT unnest(list_transform(c1.items, x -> x.e3)) AS e FROM t)",
+        "list leaf": "SELECT sum(e) FROM (SELECT unnest(list_transform(c1.items, lambda x: x.e3)) AS e FROM t)",
         "map leaf": "SELECT sum(v.x5) FROM (SELECT unnest(map_values(c1.attrs)) AS v FROM t)",
-        "lambda": "SELECT count(*) FROM t WHERE len(list_filter(c1.items, x -> x.e0 < 500)) > 0",
+        "lambda": "SELECT count(*) FROM t WHERE len(list_filter(c1.items, lambda x: x.e0 < 500)) > 0",
         "whole column": "SELECT count(c1), max(to_json(c1)) FROM t",
-    }
+    },
+    "datafusion": {
+        "list leaf": "SELECT sum(u['e3']) FROM (SELECT unnest(c1['items']) AS u FROM t)",
+        "map leaf": "SELECT sum(u['x5']) FROM (SELECT unnest(map_values(c1['attrs'])) AS u FROM t)",
+        "lambda": "SELECT count(DISTINCT n) FROM"
+        " (SELECT n, unnest(i) AS u FROM (SELECT row_number() OVER () AS n, c1['items'] AS i FROM t))"
+        " WHERE u['e0'] < 500",
+    },
 }
 
 
