@@ -20,6 +20,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from sqlshell.cached_views import CachedViews
 from sqlshell.config import Controls, Settings
 from sqlshell.errors import AnalysisError, Error, InterfaceError, InternalError, SafeModeError
 from sqlshell.expr.expr import Literal
@@ -30,9 +31,7 @@ from sqlshell.records import dataclass, replace
 from sqlshell.result import Result, unique_names
 from sqlshell.statement_context import DEFAULT_SCHEMA, StatementContext
 from sqlshell.storage.policy import within
-from sqlshell.storage.source import MemorySource
 from sqlshell.storage.uri import fingerprint
-from sqlshell.types import Field, Struct, quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,20 +59,11 @@ if TYPE_CHECKING:
     from sqlshell.storage.policy import Policy
     from sqlshell.storage.secrets import Secret
     from sqlshell.storage.source import Source
+    from sqlshell.types import Field, Struct
 
 OWN = ("spark", "databricks")
 _SCRIPT = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
 """The statements of a script are read one by one, as they run."""
-STORAGE_LEVELS = ("MEMORY_ONLY", "MEMORY_AND_DISK", "DISK_ONLY")
-
-
-@dataclass
-class Cached:
-    """A cached view: where its rows are, or that they are still to be computed (`lazy`)."""
-
-    level: str
-    source: MemorySource | None = None
-    result: Result | None = None
 
 
 @dataclass
@@ -123,7 +113,7 @@ class Session:
         self.lake_pins: dict[str, int] = {}
         """The versions of tables, by location, that SET TIME TRAVEL TO TAG goes to."""
         self.views: dict[str, Relation] = {}
-        self.cached: dict[str, Cached] = {}
+        self.cached = CachedViews(self)
         self.functions: dict[str, SqlFunction] = {}
         self.secrets: tuple[Secret, ...] = ()
         self.origins = Origins()
@@ -354,42 +344,6 @@ class Session:
 
         return resolve(self, name)
 
-    # -- cached tables
-
-    def cache(self, name: str, level: str, *, lazy: bool) -> None:
-        """CACHE TABLE: keep the view's rows as Arrow IPC files until `uncache`; lazy waits for the first use."""
-        if level not in STORAGE_LEVELS:
-            raise AnalysisError(
-                f"unknown storage level {level}",
-                condition="INVALID_STORAGE_LEVEL",
-                hint="levels are " + ", ".join(STORAGE_LEVELS),
-            )
-        self.cached[name] = Cached(level)
-        if not lazy:
-            self.cached_source(name)
-
-    def cached_source(self, name: str) -> MemorySource:
-        """The rows of a cached view, computed now when they are not there yet."""
-        entry = self.cached.pop(name)  # while it is computed the view itself must be read
-        if entry.source is None:
-            bound = self.bind_text(f"SELECT * FROM {'.'.join(quote_name(p) for p in name.split('.'))}")
-            plan = self.optimize(bound.plan).plan
-            handle = self.engine.store(self.stages(plan), entry.level)
-            schema = Struct(tuple(_fields(bound, plan)))
-            entry.source = MemorySource(name, schema, tuple(handle.paths), handle.rows, handle.size)
-            entry.result = Result((), (), on_close=handle.close)
-        self.cached[name] = entry
-        return entry.source
-
-    def uncache(self, name: str) -> bool:
-        """Forget a cached view's rows; False when it was not cached."""
-        entry = self.cached.pop(name, None)
-        if entry is None:
-            return False
-        if entry.result is not None:
-            entry.result.close()
-        return True
-
     def take_state(self, other: Session) -> None:
         """Begin where another session is: its settings, views, functions, variables, schema, instant, policy."""
         from sqlshell.commands.variables import copied
@@ -458,9 +412,9 @@ class Session:
         rows = literal_rows(bound.plan)  # before the optimizer is imported: `SELECT 1` starts fast
         self._last = None
         if rows is not None:
-            return Result(_fields(bound, bound.plan), rows, warnings=self.warnings, limit=limit)
+            return Result(bound.fields(bound.plan), rows, warnings=self.warnings, limit=limit)
         optimized = self.optimize(bound.plan)
-        fields = _fields(bound, optimized.plan)
+        fields = bound.fields(optimized.plan)
         start = time.perf_counter()
         graph = self.stages(optimized.plan)
         self.timings.plan = time.perf_counter() - start
@@ -572,14 +526,6 @@ class Session:
         source: Source = self.engine.call("describe_source", uri, format, options, schema, base)
         self._sources[key] = (files, source)
         return source
-
-
-def _fields(bound: BoundQuery, plan: Plan) -> list[Field]:
-    """Names come from the bound query; file statistics may show that there is no NULL, users see the schema."""
-    return [
-        Field(name, column.type, column.nullable or before.nullable)
-        for name, before, column in zip(bound.names, bound.plan.output, plan.output, strict=True)
-    ]
 
 
 def _export(format: str | None, fields: list[Field]) -> Export | None:

@@ -100,7 +100,7 @@ class StatementContext:
         lowered = ".".join(name).lower()
         if self._temporary:
             if self.cached and lowered in session.cached and version is None and self.as_of is None:
-                return session.cached_source(lowered)
+                return session.cached.source(lowered)
             temporary = session.views.get(lowered)
             if isinstance(temporary, ViewDefinition):
                 return temporary

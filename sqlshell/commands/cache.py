@@ -29,22 +29,22 @@ def cache(session: Session, s: st.CacheTable) -> Result:
         session.views[name] = ViewDefinition(name, s.query.sql)
     elif name not in session.views:
         raise _missing(session, s.name, s.name_span)
-    session.cache(name, level, lazy=s.lazy)
+    session.cached.keep(name, level, lazy=s.lazy)
     return command("OK")
 
 
 def uncache(session: Session, s: st.UncacheTable) -> Result:
     """UNCACHE TABLE [IF EXISTS] name."""
     name = ".".join(s.name).lower()
-    if not session.uncache(name) and name not in session.views and not s.if_exists:
+    if not session.cached.forget(name) and name not in session.views and not s.if_exists:
         raise _missing(session, s.name, s.name_span)
     return command("OK")
 
 
 def clear_cache(session: Session, s: st.ClearCache) -> Result:
     """CLEAR CACHE."""
-    for name in list(session.cached):
-        session.uncache(name)
+    for name in session.cached:
+        session.cached.forget(name)
     return command("OK")
 
 

@@ -349,7 +349,7 @@ def drop_table(session: Session, s: st.DropTable) -> Result:
     A view of that name is dropped too, as in Spark.
     """
     if len(s.name) == 1 and session.views.pop(s.name[0].lower(), None) is not None:
-        session.uncache(s.name[0].lower())
+        session.cached.forget(s.name[0].lower())
         return command("OK")
     found = relations.find(session, s.name, s.name_span)
     if found is None:

@@ -195,7 +195,7 @@ def drop_view(session: Session, s: base.DropView) -> Result:
     """DROP VIEW [IF EXISTS]: the temporary view of that name, else the persistent one."""
     name = ".".join(s.name).lower()
     if session.views.pop(name, None) is not None:
-        session.uncache(name)
+        session.cached.forget(name)
         return command("OK")
     from sqlshell.commands.tables import drop_relation
 

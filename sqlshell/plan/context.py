@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sqlshell.records import dataclass
+from sqlshell.types import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -193,6 +194,16 @@ class BoundQuery:
 
     plan: Plan
     names: tuple[str, ...]
+
+    def fields(self, plan: Plan) -> list[Field]:
+        """The result's fields, as `plan`, which computes it, has them.
+
+        File statistics may show a plan that there is no NULL: users see the schema.
+        """
+        return [
+            Field(name, column.type, column.nullable or before.nullable)
+            for name, before, column in zip(self.names, self.plan.output, plan.output, strict=True)
+        ]
 
 
 def names_of(columns: Iterable[Any]) -> tuple[str, ...]:

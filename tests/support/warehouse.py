@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def renew(session: Session, warehouse: Path) -> None:
     """Point a session at another warehouse and forget everything but its settings."""
-    for name in list(session.cached):
-        session.uncache(name)
+    for name in session.cached:
+        session.cached.forget(name)
     session.views.clear()
     session.time_travel = None
     session.lake_pins = {}
