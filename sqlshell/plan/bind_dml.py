@@ -348,6 +348,8 @@ class _Merger:
                     condition="DELTA_DUPLICATE_COLUMNS_ON_INSERT",
                     span=a.span,
                 )
+            if is_default(a.value) and (is_identity(f) or GENERATED in f.metadata):
+                continue
             check_identity(f, a.span)
             node = default_node(self.b, f) if is_default(a.value) else a.value
             value = self.b.expr(node, self.sites[c.kind])

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sqlshell.errors import AnalysisError, did_you_mean
+from sqlshell.errors import AnalysisError, NotSupportedError, did_you_mean
 from sqlshell.expr.expr import Expr, Literal
 from sqlshell.plan.bind_site import Env, Site
-from sqlshell.plan.bind_store import DEFAULT, StoredRows, assign, check_identity, complete
+from sqlshell.plan.bind_store import (
+    DEFAULT,
+    GENERATED,
+    StoredRows,
+    assign,
+    check_identity,
+    complete,
+    is_identity,
+)
 from sqlshell.plan.call import make_call
 from sqlshell.plan.scope import Scope, get_field
-from sqlshell.records import dataclass
+from sqlshell.records import dataclass, replace
 from sqlshell.types import STRING, Array, SqlType, Struct
 
 if TYPE_CHECKING:
@@ -33,6 +42,8 @@ class Arrangement:
     table: str = ""
     span: Span | None = None
     evolve: bool = False
+    left: frozenset[int] = frozenset()
+    """Columns that are DEFAULT in every row and that the table numbers or computes: as if they were not named."""
 
 
 def arrangement(s: Insert) -> Arrangement:
@@ -47,7 +58,7 @@ def bind_insert(
     """The query of an INSERT, and the rows it stores."""
     how = arrangement(s)
     wanted = _columns(schema, how)
-    _write_defaults(b, s.query.ast, schema, wanted, how)
+    how = replace(how, left=_write_defaults(b, s.query.ast, schema, wanted, how))
     bound = b.bind_query(s.query.ast, s.text)
     return bound, store_query(b, bound, schema, properties, how)
 
@@ -79,6 +90,8 @@ def store_query(
     given: dict[int, Expr] = {}
     for i, value in _matched(b, bound, schema, how).items():
         f = schema.fields[i]
+        if i in how.left:
+            continue
         check_identity(f, how.span)
         given[i] = assign(value, f, how.span)
     return complete(b, bound.plan, given, schema, properties)
@@ -199,20 +212,35 @@ def _nested(t: Struct) -> bool:
     return any(isinstance(f.type, (Struct, Array)) for f in t.fields)
 
 
-def _write_defaults(b: Binder, ast: Any, schema: TableSchema, wanted: list[int], how: Arrangement) -> None:
-    """DEFAULT as a whole value of VALUES or of the outermost SELECT becomes the column's default, as text."""
+def _write_defaults(
+    b: Binder, ast: Any, schema: TableSchema, wanted: list[int], how: Arrangement
+) -> frozenset[int]:
+    """DEFAULT as a whole value of VALUES or of the outermost SELECT becomes the column's default, as text.
+
+    Gives the columns that the table makes itself and that are DEFAULT in every row.
+    """
     if how.by_name or not isinstance(ast, exp.Select):
-        return
+        return frozenset()
     from_ = ast.args.get("from_")
     inner = from_.this if from_ is not None else None
     if isinstance(inner, exp.Values) and isinstance(ast.expressions[0], exp.Star):
         rows = [r.expressions for r in inner.expressions if isinstance(r, exp.Tuple)]
     else:
         rows = [ast.expressions]
+    made: Counter[int] = Counter()
     for row in rows:
         for i, node in enumerate(row):
             if is_default(node) and i < len(wanted) and wanted[i] >= 0:
-                node.replace(default_node(b, schema.fields[wanted[i]]))
+                f = schema.fields[wanted[i]]
+                made[wanted[i]] += is_identity(f) or GENERATED in f.metadata
+                node.replace(default_node(b, f))
+    for i, count in (+made).items():
+        if count < len(rows):
+            raise NotSupportedError(
+                f"`{schema.fields[i].name}` is DEFAULT in some rows only", span=how.span,
+                hint="insert the rows that give it a value by a statement of their own",
+            )  # fmt: skip
+    return frozenset(+made)
 
 
 def is_default(node: Any) -> bool:

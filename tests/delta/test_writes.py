@@ -284,6 +284,9 @@ def test_identity_generated_and_defaults_go_on(either: Session) -> None:
         (9, 3, 18, None),
         (10, 3, 20, "xy "),
     ]
+    either.execute("INSERT INTO c (id, a, twice) VALUES (DEFAULT, 30, DEFAULT), (DEFAULT, 31, DEFAULT)")
+    assert rows(either, "SELECT count(id), sum(twice) FROM c WHERE a >= 30") == [(2, 122)]
+    either.execute("DELETE FROM c WHERE a >= 30")
     either.execute(
         "MERGE INTO c USING VALUES (9, 4), (20, 6), (21, 6) s(k, n) ON a = k"
         " WHEN MATCHED THEN UPDATE SET b = n WHEN NOT MATCHED THEN INSERT (a, b) VALUES (k, n)"
