@@ -23,8 +23,8 @@ def broken(session: Session) -> Iterator[Session]:
         "CREATE TABLE numbers AS SELECT id, id * 2 AS twice FROM range(5)",
         "CREATE VIEW stored AS SELECT id, 10 div (id - 2) AS part FROM numbers",
         "CREATE VIEW doubled AS SELECT id, twice FROM numbers",
-        "CREATE TEMPORARY FUNCTION inverse(a INT) RETURNS DOUBLE RETURN 1 / a",
-        "CREATE TEMPORARY FUNCTION inverses() RETURNS TABLE RETURN SELECT 1 / (id - 1) AS i FROM range(3)",
+        "CREATE OR REPLACE TEMPORARY FUNCTION inverse(a INT) RETURNS DOUBLE RETURN 1 / a",
+        "CREATE OR REPLACE TEMPORARY FUNCTION inverses() RETURNS TABLE RETURN SELECT 1 / (id - 1) AS i FROM range(3)",
     ):
         session.execute(statement).close()
     yield session

@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
-import sys
 import threading
 import time
 import weakref
@@ -61,6 +60,8 @@ class Engine:
         self._cluster: LocalCluster | None = None
         self._cluster_key: tuple[Any, ...] = ()
         self._closed = False
+        self._held = _Held()
+        weakref.finalize(self, _release_beside, self._held).atexit = False
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +77,7 @@ class Engine:
     def store_folders(self) -> SessionStore:
         """The session's scratch folders, made on first use."""
         if self._store is None:
-            self._store = SessionStore(self._settings.get("sqlshell.spill_dir"))
+            self._held.store = self._store = SessionStore(self._settings.get("sqlshell.spill_dir"))
             _OPEN.add(self)
         return self._store
 
@@ -98,6 +99,7 @@ class Engine:
                 self.store_folders.budget = memory.exchange_budget
             self.store_folders.policy = self.policy
             self._cluster = LocalCluster(self.store_folders, workers, memory, gang_slots)
+            self._held.cluster = self._cluster
             self._cluster_key = key
         return self._cluster
 
@@ -287,14 +289,31 @@ class Engine:
             return
         self._closed = True
         self.cancel()
-        if self._store is not None:
-            _release(self._cluster, self._store)
-            _OPEN.discard(self)
+        self._held.release()
+        _OPEN.discard(self)
 
-    def __del__(self) -> None:
-        """An engine that was dropped without `close` leaves no processes: they end beside the collector."""
-        if not self._closed and self._store is not None and not sys.is_finalizing():
-            threading.Thread(target=_release, args=(self._cluster, self._store), daemon=True).start()
+
+class _Held:
+    """What an engine has outside of Python. Others hold it, too, so that it outlives an engine that is dropped."""
+
+    def __init__(self) -> None:
+        self.store: SessionStore | None = None
+        self.cluster: LocalCluster | None = None
+
+    def release(self) -> None:
+        """End the processes and remove the files, once."""
+        cluster, store = self.cluster, self.store
+        self.cluster = self.store = None
+        if cluster is not None:
+            cluster.close()
+        if store is not None:
+            store.close()
+
+
+def _release_beside(held: _Held) -> None:
+    """An engine was dropped without `close`: what it had ends beside the collector, which must not wait."""
+    if held.store is not None:
+        threading.Thread(target=held.release, daemon=True).start()
 
 
 _OPEN: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -305,12 +324,6 @@ _OPEN: weakref.WeakSet[Engine] = weakref.WeakSet()
 def _close_all() -> None:
     for engine in list(_OPEN):
         engine.close()
-
-
-def _release(cluster: LocalCluster | None, store: SessionStore) -> None:
-    if cluster is not None:
-        cluster.close()
-    store.close()
 
 
 def _names(plan: Plan | StageGraph) -> tuple[str, ...]:

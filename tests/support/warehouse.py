@@ -17,6 +17,7 @@ def renew(session: Session, warehouse: Path) -> None:
     for name in session.cached:
         session.cached.forget(name)
     session.views.clear()
+    session.functions.clear()
     session.time_travel = None
     session.lake_pins = {}
     session.current_schema = DEFAULT_SCHEMA
