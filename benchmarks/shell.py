@@ -107,7 +107,7 @@ def completion() -> None:
     from sqlshell.session import Session
     from sqlshell.shell.completion import Completer
     from sqlshell.shell.completion.scope import Column
-    from tests.unit.test_completion import VIEWS, corpus, is_right
+    from tests.support.completion import VIEWS, corpus, is_right
 
     os.chdir(SAMPLES)
     with Session() as session:
